@@ -1,0 +1,316 @@
+"""Domain: the rows of one domain, with labels of which some or all may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from headstart.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy.sparse import sparray, spmatrix
+
+    Rows = np.ndarray | pd.DataFrame | spmatrix | sparray
+
+Task = Literal["classification", "regression"]
+TASKS: tuple[Task, ...] = ("classification", "regression")
+
+#: Whole numbers with more distinct values than this are quantities, not classes.
+MOST_NUMBERED_CLASSES = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """The rows of one domain.
+
+    Parameters
+    ----------
+    X : array, sparse matrix or DataFrame of shape (n, d)
+        The rows. Kept as given, never edited.
+    y : array-like of shape (n,), optional
+        The labels. A label that is not known is missing: NaN, None or pandas.NA. Without `y` none is known.
+    name : str
+        What the domain is called in tables, reports and messages.
+    modality : {"table", "text", "image", "ratings", "facts", "graph"}
+        What a row is.
+    task : {"classification", "regression"}, optional
+        What is to be predicted; read off the labels when not given.
+    origin : array of str of shape (n,), optional
+        The domain that each row came from, when several were stacked.
+
+    Raises
+    ------
+    InputError
+        When rows and labels differ in number, or the labels mix numbers and text.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hungary = Domain(np.eye(3), y=[1, None, 0], name="hungary")
+    >>> hungary
+    Domain('hungary', 3 rows x 3 columns, 2 labelled, classification)
+    >>> hungary.labelled
+    array([ True, False,  True])
+    >>> hungary.labels
+    array([1, 0])
+    """
+
+    X: Rows
+    y: np.ndarray | None = None
+    name: str = "target"
+    modality: str = "table"
+    task: Task | None = None
+    origin: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        rows = self.X
+        if not hasattr(rows, "shape"):
+            rows = np.asarray(rows)
+            object.__setattr__(self, "X", rows)
+        if len(rows.shape) != 2:
+            raise InputError(f"{self.name}: rows must form a table of shape (n, d), not {tuple(rows.shape)}")
+        if self.y is not None:
+            labels = as_labels(self.y, where=self.name)
+            if len(labels) != rows.shape[0]:
+                raise InputError(f"{self.name}: {rows.shape[0]} rows but {len(labels)} labels")
+            object.__setattr__(self, "y", labels)
+            if self.task is None and self.n_labelled:
+                object.__setattr__(self, "task", task_of(self.labels))
+        if self.task is not None and self.task not in TASKS:
+            raise InputError(f"task must be 'classification' or 'regression', not {self.task!r}")
+        if self.task == "regression" and self.n_labelled and self.labels.dtype.kind not in "fiub":
+            raise InputError(f"{self.name}: the labels are not numbers; regression needs numbers")
+
+    def __len__(self) -> int:
+        return int(self.X.shape[0])
+
+    def __repr__(self) -> str:
+        return (
+            f"Domain({self.name!r}, {len(self)} rows x {self.X.shape[1]} columns, "
+            f"{self.n_labelled} labelled{', ' + self.task if self.task else ''})"
+        )
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Mask of shape (n,): the rows whose label is known."""
+        if self.y is None:
+            return np.zeros(len(self), dtype=bool)
+        return ~missing(self.y)
+
+    @property
+    def n_labelled(self) -> int:
+        """How many rows have a label."""
+        return int(self.labelled.sum())
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The known labels, in row order, in their own type (whole numbers, text or floats)."""
+        if self.y is None:
+            return np.empty(0)
+        return known_labels(self.y, classes=self.task != "regression")
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The distinct known labels, sorted."""
+        return np.unique(self.labels)
+
+    def rows(self, index: np.ndarray) -> Domain:
+        """Return the domain of the rows at `index` (positions or a mask), in that order."""
+        return replace(
+            self,
+            X=take(self.X, index),
+            y=None if self.y is None else self.y[index],
+            origin=None if self.origin is None else self.origin[index],
+        )
+
+    def labelled_rows(self) -> Domain:
+        """Return the domain of the rows whose label is known."""
+        return self if self.labelled.all() else self.rows(self.labelled)
+
+    def with_rows(self, X: Rows) -> Domain:
+        """Return this domain with other contents for the same rows (vectorised, say)."""
+        return replace(self, X=X)
+
+    def parts(self) -> list[Domain]:
+        """Return the domains that were stacked into this one (itself, when it is one)."""
+        if self.origin is None:
+            return [self]
+        origin = self.origin
+        names = list(dict.fromkeys(origin.tolist()))
+        return [replace(self.rows(origin == name), name=name, origin=None) for name in names]
+
+
+def stack(domains: Sequence[Domain]) -> Domain:
+    """Put several domains of the same columns on top of each other, remembering where each row came from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> both = stack([Domain(np.eye(2), [0, 1], name="a"), Domain(np.ones((1, 2)), name="b")])
+    >>> both.name, both.n_labelled, [part.name for part in both.parts()]
+    ('a+b', 2, ['a', 'b'])
+    """
+    if len(domains) == 1:
+        return domains[0]
+    widths = {domain.X.shape[1] for domain in domains}
+    if len(widths) > 1:
+        counts = ", ".join(f"{domain.name} {domain.X.shape[1]}" for domain in domains)
+        raise InputError(f"domains have different numbers of columns ({counts}); give them the same columns")
+    origins = [
+        domain.origin if domain.origin is not None else np.full(len(domain), domain.name, dtype=object)
+        for domain in domains
+    ]
+    return Domain(
+        X=stack_rows([domain.X for domain in domains]),
+        y=stack_labels([domain.y for domain in domains], [len(domain) for domain in domains]),
+        name="+".join(domain.name for domain in domains),
+        modality=domains[0].modality,
+        task=next((domain.task for domain in domains if domain.task), None),
+        origin=np.concatenate(origins),
+    )
+
+
+def take(X: Any, index: np.ndarray) -> Any:
+    """Return the rows of `X` at `index`, whatever `X` is."""
+    if hasattr(X, "iloc"):
+        return X.iloc[index].reset_index(drop=True) if index.dtype != bool else take(X, np.flatnonzero(index))
+    return X[index]
+
+
+def stack_rows(blocks: Sequence[Any]) -> Any:
+    """Put blocks of rows on top of each other, whatever they are."""
+    if hasattr(blocks[0], "iloc"):
+        import pandas as pd
+
+        return pd.concat(blocks, ignore_index=True)
+    if all(isinstance(block, np.ndarray) for block in blocks):
+        return np.concatenate(blocks)
+    from scipy.sparse import vstack
+
+    return vstack(blocks).tocsr()
+
+
+def stack_labels(labels: Sequence[np.ndarray | None], lengths: Sequence[int]) -> np.ndarray | None:
+    """Concatenate label arrays, where None stands for labels that are all missing."""
+    if all(y is None for y in labels):
+        return None
+    numeric = all(y is None or y.dtype.kind in "fiu" for y in labels)
+    filler = (float, np.nan) if numeric else (object, None)
+    return np.concatenate(
+        [
+            np.full(n, filler[1], dtype=filler[0]) if y is None else y.astype(y.dtype if numeric else object)
+            for y, n in zip(labels, lengths, strict=True)
+        ]
+    )
+
+
+def missing(y: np.ndarray) -> np.ndarray:
+    """Return the mask of the labels that are not known: NaN, None or pandas.NA."""
+    if y.dtype.kind == "f":
+        return np.isnan(y)
+    if y.dtype.kind != "O":
+        return np.zeros(len(y), dtype=bool)
+    import pandas as pd
+
+    return np.asarray(pd.isna(y))
+
+
+def as_labels(y: Any, where: str = "labels") -> np.ndarray:
+    """Bring labels into an array: numbers, text, or objects in which None stands for a missing label."""
+    if hasattr(y, "to_numpy"):
+        y = y.to_numpy(dtype=object) if getattr(y.dtype, "kind", "O") not in "fiub" else y.to_numpy()
+    if not isinstance(y, np.ndarray):
+        y = np.asarray(y, dtype=object) if any(not isinstance(item, int | float | str) for item in y) else np.asarray(y)
+    if y.ndim != 1:
+        raise InputError(f"{where}: labels must be one column, not an array of shape {y.shape}")
+    if y.dtype.kind in "USfiub":
+        if y.dtype.kind == "f" and np.isinf(y).any():
+            raise InputError(f"{where}: row {int(np.flatnonzero(np.isinf(y))[0]) + 1}: the label is infinite")
+        return y
+    y = y.astype(object)
+    gone = missing(y)
+    kinds = {_kind(item) for item in y[~gone]}
+    if len(kinds) > 1:
+        raise InputError(f"{where}: the labels mix {' and '.join(sorted(kinds))}; write them one way")
+    if kinds == {"numbers"}:
+        return np.array([np.nan if lost else float(item) for item, lost in zip(y, gone, strict=True)])
+    return np.where(gone, None, y)
+
+
+def _kind(label: object) -> str:
+    if isinstance(label, bool | np.bool_):
+        return "true/false"
+    return "numbers" if isinstance(label, int | float | np.number) else "text"
+
+
+def known_labels(y: np.ndarray, *, classes: bool) -> np.ndarray:
+    """Return the labels that are not missing, in their own type.
+
+    Classes numbered 0, 1, ... become floats where some are missing; here they are whole numbers again.
+    """
+    gone = missing(y)
+    known = y[~gone]
+    if y.dtype.kind == "O":
+        return np.array(known.tolist())
+    if classes and y.dtype.kind == "f" and gone.any() and (known == np.round(known)).all():
+        return known.astype(np.int64)
+    return known
+
+
+def task_of(labels: np.ndarray) -> Task:
+    """Read the task off the labels: text, true/false and few whole numbers are classes.
+
+    >>> task_of(np.array([0, 1, 1])), task_of(np.array([0.5, 1.25]))
+    ('classification', 'regression')
+    """
+    if labels.dtype.kind not in "fiu":
+        return "classification"
+    whole = labels.dtype.kind in "iu" or bool((labels == np.round(labels)).all())
+    return "classification" if whole and len(np.unique(labels)) <= MOST_NUMBERED_CLASSES else "regression"
+
+
+def require_learnable(source: Domain, target: Domain) -> None:
+    """Refuse domains from which no method can learn.
+
+    Raises
+    ------
+    InputError
+        When no source label is known, there is one class only, or the target has fewer labelled rows than
+        there are classes.
+    """
+    if not source.n_labelled:
+        raise InputError(f"{source.name}: all labels are missing; a source needs labelled rows")
+    if target.n_labelled and source.task != target.task:
+        raise InputError(
+            f"{source.name} is a {source.task} task and {target.name} a {target.task} task; "
+            "name one with task=... (--task)"
+        )
+    require_classes(source.task, source.labels, target)
+
+
+def require_classes(task: Task | None, source_labels: np.ndarray, target: Domain) -> None:
+    """Refuse labels that leave nothing to tell apart; `source_labels` may be the source's classes alone."""
+    if task != "classification":
+        return
+    if target.n_labelled and (source_labels.dtype.kind in "US") != (target.labels.dtype.kind in "US"):
+        raise InputError(
+            f"{target.name}: labels are {listed_kind(target.labels)} but the source's are "
+            f"{listed_kind(source_labels)}; write them one way"
+        )
+    classes = np.union1d(np.unique(source_labels), target.classes if target.n_labelled else source_labels[:0])
+    if len(classes) < 2:
+        raise InputError(f"one class only ({classes[0]}): there is nothing to tell apart; add rows of another class")
+    if 0 < target.n_labelled < len(classes):
+        raise InputError(
+            f"{target.name}: {target.n_labelled} labelled rows for {len(classes)} classes; label at least one row "
+            "a class, or none"
+        )
+
+
+def listed_kind(labels: np.ndarray) -> str:
+    """Say what labels are, with an example."""
+    return f"{'text' if labels.dtype.kind in 'US' else 'numbers'} ({labels[0]!s}, ...)"

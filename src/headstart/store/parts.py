@@ -1,0 +1,76 @@
+"""Fitted scikit-learn parts as bytes, and back, with a closed list of trusted types.
+
+skops writes an object as JSON and arrays; loading builds only types that are named here or that skops itself
+trusts (scikit-learn, numpy, scipy). No code from the file runs.
+"""
+
+from typing import Any
+
+from headstart.errors import StoreError
+
+#: Types of ours, and harmless ones of the libraries we stand on, that a file may name.
+TRUSTED = frozenset(
+    {
+        "headstart.features.base.AlignedPredictor",
+        "headstart.mapping.maps.AffineMap",
+        "headstart.mapping.maps.IdentityMap",
+        "headstart.readers.columns.Vectorizer",
+        "numpy.dtype",
+        "sklearn.compose._column_transformer._RemainderColsList",
+        "sklearn.linear_model._base.LinearModelLoss",
+        "sklearn._loss.link.IdentityLink",
+        "sklearn._loss.link.Interval",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.link.MultinomialLogit",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn._loss.loss.HalfMultinomialLoss",
+        "sklearn._loss.loss.HalfSquaredError",
+        "sklearn._loss._loss.CyHalfBinomialLoss",
+        "sklearn._loss._loss.CyHalfMultinomialLoss",
+        "sklearn._loss._loss.CyHalfSquaredError",
+        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    }
+)
+
+
+def dump_part(part: Any) -> bytes:
+    """Write a fitted part as bytes.
+
+    Raises
+    ------
+    StoreError
+        When the part holds a type that could not be loaded again.
+    """
+    from skops.io import dumps
+
+    data: bytes = dumps(part)
+    _refuse_untrusted(data, "this model", "use a learner from scikit-learn")
+    return data
+
+
+def load_part(data: bytes, where: str) -> Any:
+    """Read a part written by `dump_part`.
+
+    Raises
+    ------
+    StoreError
+        When the bytes are not such a part, or name a type that is not trusted.
+    """
+    from skops.io import loads
+
+    _refuse_untrusted(data, where, "load only what headstart saved")
+    return loads(data, trusted=sorted(TRUSTED))
+
+
+def _refuse_untrusted(data: bytes, where: str, advice: str) -> None:
+    from zipfile import BadZipFile
+
+    from skops.io import get_untrusted_types
+
+    try:
+        strangers = sorted(set(get_untrusted_types(data=data)) - TRUSTED)
+    except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, ImportError) as error:
+        raise StoreError(f"{where}: not a part that headstart saved ({error}); save it again") from error
+    if strangers:
+        raise StoreError(f"{where}: holds a type that is not trusted, {strangers[0]}; {advice}")
