@@ -252,11 +252,10 @@ def known_labels(y: np.ndarray, *, classes: bool) -> np.ndarray:
 
     Classes numbered 0, 1, ... become floats where some are missing; here they are whole numbers again.
     """
-    gone = missing(y)
-    known = y[~gone]
+    known = y[~missing(y)]
     if y.dtype.kind == "O":
         return np.array(known.tolist())
-    if classes and y.dtype.kind == "f" and gone.any() and (known == np.round(known)).all():
+    if classes and y.dtype.kind == "f" and (known == np.round(known)).all():
         return known.astype(np.int64)
     return known
 

@@ -141,8 +141,8 @@ def first_not_a_number(values: pd.Series) -> tuple[int, str]:
 class Vectorizer:
     """Rows into a matrix of floats (n, d), as fitted.
 
-    Numbers are imputed by the median, marked where they were missing, and standardised; categories become 0/1
-    columns; a date becomes its day count, month and weekday. Arrays of numbers are imputed and standardised.
+    Numbers are imputed by the median, marked where they were missing, and standardised (the marks too);
+    categories become 0/1 columns; a date becomes its day count, month and weekday. Arrays of numbers are imputed and standardised.
 
     Parameters
     ----------
@@ -157,9 +157,9 @@ class Vectorizer:
     >>> rows = pd.DataFrame({"age": [40.0, 60.0, None], "town": ["Ulm", "Bonn", "Ulm"]})
     >>> fitted = Vectorizer(kinds={"age": "number", "town": "category"}).fit([rows])
     >>> fitted.transform(rows).round(1)
-    array([[-1.2,  0. ,  0. ,  1. ],
-           [ 1.2,  0. ,  1. ,  0. ],
-           [ 0. ,  1. ,  0. ,  1. ]])
+    array([[-1.2, -0.7,  0. ,  1. ],
+           [ 1.2, -0.7,  1. ,  0. ],
+           [ 0. ,  1.4,  0. ,  1. ]])
     """
 
     spec: Any = "auto"

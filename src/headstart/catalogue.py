@@ -1,0 +1,124 @@
+"""The catalogue: every method by family, with what it needs. A method that is not here does not exist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from headstart.errors import NeedsError, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from headstart.method import Method
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method: its name on the command line, and where its class stands."""
+
+    name: str
+    class_name: str
+    module: str
+
+    def load(self) -> type[Method]:
+        """Import the class."""
+        found: type[Method] = getattr(import_module(self.module), self.class_name)
+        return found
+
+
+ENTRIES = (
+    Entry("target-only", "TargetOnly", "headstart.baselines"),
+    Entry("source-only", "SourceOnly", "headstart.baselines"),
+    Entry("pooled", "Pooled", "headstart.baselines"),
+    Entry("kmm", "KMM", "headstart.instances"),
+    Entry("coral", "CORAL", "headstart.features"),
+    Entry("regular-transfer", "RegularTransfer", "headstart.models"),
+)
+
+
+def methods(family: str | None = None) -> pd.DataFrame:
+    """Return the catalogue as a table: one row a method, with what it needs.
+
+    Parameters
+    ----------
+    family : str, optional
+        Only this family: "baseline", "instance-based", "feature-based", "model-based" or "relation-based".
+
+    Examples
+    --------
+    >>> methods("feature-based")[["family", "source rows travel"]]
+           family          source rows travel
+    method
+    coral  feature-based                  True
+    """
+    import pandas as pd
+
+    from headstart.method import Family
+
+    if family is not None and family not in list(Family):
+        raise NeedsError(unknown_name("family", family, list(Family)))
+    rows = []
+    for entry in ENTRIES:
+        found = entry.load()
+        if family is not None and found.family != family:
+            continue
+        rows.append(
+            {
+                "method": entry.name,
+                "class": entry.class_name,
+                "family": str(found.family),
+                "target labels": found.needs.target_labels,
+                "source rows travel": found.needs.source_rows,
+                "learner": found.needs.learner,
+                "tasks": ", ".join(found.needs.tasks),
+                "summary": (found.__doc__ or "").strip().splitlines()[0],
+            }
+        )
+    columns = ["class", "family", "target labels", "source rows travel", "learner", "tasks", "summary"]
+    return pd.DataFrame(rows, columns=["method", *columns]).set_index("method")
+
+
+def names() -> list[str]:
+    """Return the name of every method."""
+    return [entry.name for entry in ENTRIES]
+
+
+def find(name: str) -> Entry:
+    """Return the entry of a name ("coral") or class name ("CORAL").
+
+    Raises
+    ------
+    NeedsError
+        Naming the close ones, when there is no such method.
+    """
+    for entry in ENTRIES:
+        if name in (entry.name, entry.class_name):
+            return entry
+    raise NeedsError(unknown_name("method", name, names()))
+
+
+def make(method: str | Method, parameters: dict[str, Any] | None = None) -> Method:
+    """Return a method by name, with parameters; a method that is one already comes back as it is."""
+    if not isinstance(method, str):
+        name_of(method)
+        return method
+    try:
+        return find(method).load()(**(parameters or {}))
+    except TypeError as error:
+        raise NeedsError(f"{method}: {error}") from error
+
+
+def name_of(method: Method) -> str:
+    """Return a method's name in the catalogue.
+
+    Raises
+    ------
+    NeedsError
+        When its class is not in the catalogue.
+    """
+    for entry in ENTRIES:
+        if type(method).__name__ == entry.class_name and isinstance(method, entry.load()):
+            return entry.name
+    raise NeedsError(f"{type(method).__name__} is not in the catalogue; there is {', '.join(names())}")

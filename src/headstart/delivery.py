@@ -1,0 +1,347 @@
+"""What is delivered: the model for target rows, and the parcel of knowledge that travels between sites."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart import __version__
+from headstart.domain import Domain, Task
+from headstart.errors import InputError, NeedsError, StoreError, listed
+from headstart.method import Knowledge, Method, carry_and_learn, four_steps, learn_and_extract
+from headstart.readers import Vectorizer
+from headstart.readers.columns import Kind
+from headstart.store import (
+    dump_part,
+    load_part,
+    read_archive,
+    read_folder,
+    write_archive,
+    write_folder,
+)
+
+#: Source rows looked for in a knowledge file before it is said to hold none.
+ROWS_LOOKED_FOR = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How rows become numbers, and what the label is called."""
+
+    task: Task
+    kinds: dict[str, Kind] | None = None
+    vectorizer: Any = "auto"
+    label: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A delivered model: raw rows in, predictions out.
+
+    Parameters
+    ----------
+    vectorizer : Vectorizer
+        Rows into numbers, as fitted.
+    predictor : object
+        What the method's last step returned.
+    task : {"classification", "regression"}
+    card : dict
+        Method, learner, domains, versions: what the model is, in plain types.
+    """
+
+    vectorizer: Vectorizer
+    predictor: Any
+    task: Task
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Model({self.card.get('method', 'unnamed')}, {self.task})"
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes, in the order of `predict_proba`'s columns."""
+        classes: np.ndarray = self.predictor.classes_
+        return classes
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether `predict_proba` works."""
+        return self.task == "classification" and hasattr(self.predictor, "predict_proba")
+
+    def predict(self, rows: Any) -> np.ndarray:
+        """Return predictions, shape (n,), for target rows: a DataFrame, an array, or a Domain.
+
+        Raises
+        ------
+        InputError
+            When a column is missing or holds what it should not.
+        """
+        return np.asarray(self.predictor.predict(self._vectors(rows)))
+
+    def predict_proba(self, rows: Any) -> np.ndarray:
+        """Return class probabilities, shape (n, k), where the learner gives them."""
+        if not self.has_probabilities:
+            raise NeedsError(f"{self.card.get('learner', 'the learner')} gives no probabilities")
+        return np.asarray(self.predictor.predict_proba(self._vectors(rows)))
+
+    def predict_source(self, rows: Any) -> np.ndarray:
+        """Return predictions for *source* rows, which some methods map in their own way."""
+        own_way = getattr(self.predictor, "predict_source", self.predictor.predict)
+        return np.asarray(own_way(self._vectors(rows)))
+
+    def _vectors(self, rows: Any) -> Any:
+        if isinstance(rows, Domain):
+            rows = rows.X
+        kinds = self.vectorizer.kinds
+        if kinds is not None:
+            if not hasattr(rows, "columns"):
+                raise InputError("the model takes tables with named columns; give a DataFrame or a file")
+            lost = [name for name in kinds if name not in rows.columns]
+            if lost:
+                raise InputError(f"no column {listed(lost)}; the model needs {listed(kinds, 30)}")
+            return self.vectorizer.transform(rows[list(kinds)])
+        rows = rows if hasattr(rows, "tocsr") else np.asarray(rows)
+        width = self.card.get("columns")
+        if width is not None and rows.shape[1] != width:
+            raise InputError(f"rows have {rows.shape[1]} columns; the model was fitted on {width}")
+        return self.vectorizer.transform(rows)
+
+    def save(self, folder: str | Path, *, check_on: Any = None) -> None:
+        """Save to a new folder, without pickle: a manifest and two skops parts.
+
+        Parameters
+        ----------
+        folder : path
+            A folder that does not exist, or is empty.
+        check_on : rows, optional
+            Rows on which the saved model must predict just what this one does.
+
+        Raises
+        ------
+        StoreError
+            When the folder is taken, a part can't be saved, or the saved model predicts otherwise.
+        """
+        files = {"vectorizer.skops": dump_part(self.vectorizer), "predictor.skops": dump_part(self.predictor)}
+        manifest = {"task": self.task, "card": self.card, "versions": versions()}
+        if check_on is not None:
+            again = _model_from(manifest, files, "the saved model")
+            if not np.array_equal(self.predict(check_on), again.predict(check_on)):
+                raise StoreError("the saved model predicts otherwise than the one in memory; please report this")
+        write_folder(Path(folder), "model", manifest, files)
+
+
+def load(folder: str | Path) -> Model:
+    """Load a model that `Model.save` or `headstart run` wrote.
+
+    Raises
+    ------
+    StoreError
+        When the folder was changed, comes from a newer headstart, or names a type that is not trusted.
+    """
+    manifest, files = read_folder(Path(folder), "model")
+    return _model_from(manifest, files, str(folder))
+
+
+def _model_from(manifest: dict[str, Any], files: dict[str, bytes], where: str) -> Model:
+    if not {"vectorizer.skops", "predictor.skops"} <= set(files):
+        raise StoreError(f"{where}: lacks its parts; run again")
+    return Model(
+        load_part(files["vectorizer.skops"], f"{where}/vectorizer.skops"),
+        load_part(files["predictor.skops"], f"{where}/predictor.skops"),
+        manifest["task"],
+        manifest["card"],
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the numbers depend on."""
+    import scipy
+    import sklearn
+
+    return {
+        "headstart": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """What travels from the source site to the target site: knowledge, and how to read rows as it was learned."""
+
+    method: Method
+    learner: Any
+    knowledge: Knowledge
+    vectorizer: Vectorizer
+    plan: Plan
+    source: str
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def save(self, path: str | Path) -> None:
+        """Write the parcel into one file: manifest.json, arrays.safetensors, skops parts; no pickle."""
+        write_archive(Path(path), "knowledge", self._manifest(), self._files())
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            "method": type(self.method).__name__,
+            "parameters": {name: _to_json(value) for name, value in self.method.get_params().items()},
+            "learner": type(self.learner).__name__,
+            "source": self.source,
+            "holds_source_rows": self.knowledge.holds_source_rows,
+            "inside": {
+                "arrays": {name: list(array.shape) for name, array in self.knowledge.arrays.items()},
+                "parts": sorted([*self.knowledge.parts, "vectorizer", "learner"]),
+            },
+            "facts": self.knowledge.facts,
+            "task": self.plan.task,
+            "label": self.plan.label,
+            "kinds": self.plan.kinds,
+            "versions": versions(),
+        }
+
+    def _files(self) -> dict[str, bytes]:
+        from safetensors.numpy import save
+
+        parts = {**self.knowledge.parts, "vectorizer": self.vectorizer, "learner": self.learner}
+        arrays = {name: np.ascontiguousarray(array) for name, array in self.knowledge.arrays.items()}
+        return {
+            "arrays.safetensors": save(arrays),
+            **{f"{name}.skops": dump_part(part) for name, part in parts.items()},
+        }
+
+    def holds_row_of(self, source: Domain) -> bool:
+        """Look for the source's rows, raw and vectorised, among the bytes that would be saved."""
+        files = list(self._files().values())
+        wanted = []
+        for X in (self.vectorizer.transform(source.X), source.X):
+            if isinstance(X, np.ndarray) and X.dtype.kind == "f":
+                picked = X[np.linspace(0, len(X) - 1, min(len(X), ROWS_LOOKED_FOR)).astype(int)]
+                # A constant row could be anything.
+                wanted += [row.astype(t).tobytes() for row in picked if np.ptp(row) > 0 for t in ("f8", "f4")]
+        return any(row in data for row in wanted for data in files)
+
+
+def pack(method: Method, learner: Any, source: Domain, plan: Plan) -> Parcel:
+    """Run the first two steps at the source: fit the vectoriser, learn, extract."""
+    vectorizer = Vectorizer(plan.vectorizer, plan.kinds).fit([source.X])
+    vectors = source.with_rows(vectorizer.transform(source.X))
+    knowledge, seconds = learn_and_extract(method, vectors, learner)
+    return Parcel(method, learner, knowledge, vectorizer, plan, source.name, seconds)
+
+
+def unpack(parcel: Parcel, target: Domain) -> tuple[Model, dict[str, float]]:
+    """Run the last two steps at the target: carry, learn."""
+    vectors = target.with_rows(parcel.vectorizer.transform(target.X))
+    predictor, seconds = carry_and_learn(parcel.method, parcel.knowledge, vectors, parcel.learner)
+    model = _delivered(parcel.vectorizer, predictor, parcel.plan, parcel.method, parcel.learner, target)
+    return model, {**parcel.seconds, **seconds}
+
+
+def fit_together(
+    method: Method, learner: Any, source: Domain, target: Domain, plan: Plan
+) -> tuple[Model, dict[str, float]]:
+    """Run the four steps where both domains are at hand, the vectoriser fitted on the rows the method may see."""
+    seen = {"both": [source.X, target.X], "source": [source.X], "target": [target.X]}[method.needs.prepared_on]
+    vectorizer = Vectorizer(plan.vectorizer, plan.kinds).fit(seen)
+    journey = four_steps(
+        method,
+        source.with_rows(vectorizer.transform(source.X)),
+        target.with_rows(vectorizer.transform(target.X)),
+        learner,
+    )
+    return _delivered(vectorizer, journey.predictor, plan, method, learner, target), journey.seconds
+
+
+def fit_target_only(
+    method: Method, learner: Any, target: Domain, plan: Plan
+) -> tuple[Model, dict[str, float]]:
+    """Run a method that takes nothing from the source."""
+    vectorizer = Vectorizer(plan.vectorizer, plan.kinds).fit([target.X])
+    vectors = target.with_rows(vectorizer.transform(target.X))
+    nothing = Knowledge(method=type(method).__name__, holds_source_rows=False)
+    predictor, seconds = carry_and_learn(method, nothing, vectors, learner)
+    return _delivered(vectorizer, predictor, plan, method, learner, target), seconds
+
+
+def _delivered(
+    vectorizer: Vectorizer, predictor: Any, plan: Plan, method: Method, learner: Any, target: Domain
+) -> Model:
+    card = {
+        "method": type(method).__name__,
+        "family": str(method.family),
+        "learner": type(learner).__name__,
+        "target": target.name,
+        "label": plan.label,
+        "columns": target.X.shape[1],
+    }
+    return Model(vectorizer, predictor, plan.task, card)
+
+
+def read_parcel(path: str | Path, make: Callable[[str, dict[str, Any]], Method]) -> Parcel:
+    """Read a parcel; `make` builds the method of a name with its parameters.
+
+    Raises
+    ------
+    StoreError
+        When the file is not a parcel, was changed, or comes from a newer headstart.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as load_arrays
+
+    manifest, files = read_archive(Path(path), "knowledge")
+    try:
+        arrays = load_arrays(files["arrays.safetensors"])
+        parts = {
+            name.removesuffix(".skops"): load_part(data, f"{path}/{name}")
+            for name, data in files.items()
+            if name.endswith(".skops")
+        }
+        vectorizer, learner = parts.pop("vectorizer"), parts.pop("learner")
+        parameters = {name: _from_json(value) for name, value in manifest["parameters"].items()}
+        knowledge = Knowledge(
+            manifest["method"], manifest["holds_source_rows"], arrays, parts, manifest["facts"]
+        )
+        plan = Plan(manifest["task"], manifest["kinds"], vectorizer.spec, manifest["label"])
+    except (KeyError, SafetensorError) as error:
+        raise StoreError(f"{path}: lacks a part ({error}); learn again") from error
+    method = make(manifest["method"], parameters)
+    return Parcel(method, learner, knowledge, vectorizer, plan, manifest["source"])
+
+
+def without_rows(parcel: Parcel, source: Domain, *, allow: bool) -> Parcel:
+    """Check that no source row is inside, or mark the parcel when some are and that is allowed.
+
+    Raises
+    ------
+    NeedsError
+        When rows are inside (support vectors, neighbours) and `allow` is not set.
+    """
+    if not parcel.holds_row_of(source):
+        return parcel
+    if not allow:
+        raise NeedsError(
+            f"{type(parcel.learner).__name__} keeps rows of {source.name} inside; take a learner that keeps none "
+            "(logistic, ridge), or allow it with allow_source_rows=True (--allow-source-rows)"
+        )
+    return replace(parcel, knowledge=replace(parcel.knowledge, holds_source_rows=True))
+
+
+def _to_json(value: Any) -> Any:
+    """Write a parameter in JSON, infinity too."""
+    if isinstance(value, float | np.floating) and not np.isfinite(value):
+        return {"float": str(float(value))}
+    value = value.item() if isinstance(value, np.generic) else value
+    json.dumps(value)
+    return value
+
+
+def _from_json(value: Any) -> Any:
+    return float(value["float"]) if isinstance(value, dict) else value

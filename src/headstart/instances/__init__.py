@@ -1,0 +1,6 @@
+"""Instance-based transfer: source rows, reweighted."""
+
+from headstart.instances.base import InstanceMethod
+from headstart.instances.kmm import KMM
+
+__all__ = ["KMM", "InstanceMethod"]

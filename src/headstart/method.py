@@ -1,0 +1,289 @@
+"""Method: transfer in four steps, what a method needs, and the knowledge that travels.
+
+Every method of every family runs the same four steps:
+
+1. `learn_source`: learn the source task,
+2. `extract`: take out the knowledge that is to travel,
+3. `carry`: bring it to the target,
+4. `learn_target`: learn the target task with it.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import has_fit_parameter
+
+from headstart.domain import Domain, Task, stack_labels, stack_rows
+from headstart.errors import NeedsError
+
+STEPS = ("learn the source task", "extract knowledge", "carry it over", "learn the target task")
+
+
+class Family(StrEnum):
+    """What a method moves."""
+
+    BASELINE = "baseline"
+    INSTANCES = "instance-based"
+    FEATURES = "feature-based"
+    MODELS = "model-based"
+    RELATIONS = "relation-based"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method needs to work.
+
+    Parameters
+    ----------
+    target_labels : bool
+        At least one labelled target row.
+    source_labels : bool
+        Labelled source rows. Only learning from the target alone does without.
+    source_rows : bool
+        The source rows themselves, when the knowledge is carried over. Without, the knowledge can travel to a
+        place where the source data may not go.
+    target_rows : bool
+        Target rows (labelled or not) beyond those that the learner is fitted on.
+    same_features : bool
+        Source and target rows with the same columns.
+    dense : bool
+        Rows that are not sparse.
+    learner : {"any", "weighted", "linear"}
+        Any learner; one that takes `sample_weight`; or a linear or logistic regression.
+    tasks : tuple of {"classification", "regression"}
+    prepared_on : {"both", "source", "target"}
+        Which rows a vectoriser in front of the method may be fitted on.
+    """
+
+    target_labels: bool = False
+    source_labels: bool = True
+    source_rows: bool = True
+    target_rows: bool = False
+    same_features: bool = True
+    dense: bool = False
+    learner: Literal["any", "weighted", "linear"] = "weighted"
+    tasks: tuple[Task, ...] = ("classification", "regression")
+    prepared_on: Literal["both", "source", "target"] = "both"
+
+
+class Predictor(Protocol):
+    """What the last step returns: something that predicts target rows."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the predictions for target rows, shape (n,)."""
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What leaves the source.
+
+    Parameters
+    ----------
+    method : str
+        Class name of the method that extracted it.
+    holds_source_rows : bool
+        Whether source rows are inside.
+    arrays : dict of str to array
+        Named arrays.
+    parts : dict of str to object
+        Fitted scikit-learn objects.
+    facts : dict
+        Whatever else there is to say, in plain JSON types: classes, number of rows, settings.
+    """
+
+    method: str
+    holds_source_rows: bool
+    arrays: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        inside = [*(f"{name} {tuple(a.shape)}" for name, a in self.arrays.items() if a is not None), *self.parts]
+        rows = "with source rows" if self.holds_source_rows else "no source row"
+        return f"Knowledge({self.method}: {', '.join(inside) or 'nothing'}; {rows})"
+
+
+class Method(BaseEstimator, ABC):
+    """A way to carry knowledge from a source domain to a target domain."""
+
+    family: ClassVar[Family]
+    needs: ClassVar[Needs] = Needs()
+
+    @abstractmethod
+    def learn_source(self, source: Domain, learner: Any) -> Any:
+        """Step 1: learn the source task; return what was learned."""
+
+    @abstractmethod
+    def extract(self, learned: Any, source: Domain) -> Knowledge:
+        """Step 2: take out of what was learned the knowledge that is to travel."""
+
+    @abstractmethod
+    def carry(self, knowledge: Knowledge, target: Domain) -> Any:
+        """Step 3: bring the knowledge to the target; return what has arrived."""
+
+    @abstractmethod
+    def learn_target(self, carried: Any, target: Domain, learner: Any) -> Predictor:
+        """Step 4: learn the target task with what has arrived; return a predictor for target rows."""
+
+
+class RowMethod(Method):
+    """A method whose knowledge is the labelled source rows themselves (instance- and feature-based methods)."""
+
+    def learn_source(self, source: Domain, learner: Any) -> Domain:
+        """Step 1: the source task is given by its labelled rows; keep those."""
+        return source.labelled_rows()
+
+    def extract(self, learned: Domain, source: Domain) -> Knowledge:
+        """Step 2: the rows and their labels are the knowledge."""
+        return Knowledge(
+            method=type(self).__name__,
+            holds_source_rows=True,
+            arrays={"X": learned.X, "y": learned.labels, "origin": learned.origin},
+            facts={"rows": len(learned)},
+        )
+
+
+@dataclass(frozen=True)
+class Journey:
+    """The four steps, done: the predictor, the knowledge that travelled, and the seconds of each step."""
+
+    predictor: Any
+    knowledge: Knowledge
+    seconds: dict[str, float]
+
+
+def learn_and_extract(method: Method, source: Domain, learner: Any) -> tuple[Knowledge, dict[str, float]]:
+    """Run steps 1 and 2, at the source."""
+    require(method, source=source, learner=learner)
+    clock: dict[str, float] = {}
+    learned = _timed(clock, STEPS[0], lambda: method.learn_source(source, learner))
+    return _timed(clock, STEPS[1], lambda: method.extract(learned, source)), clock
+
+
+def carry_and_learn(
+    method: Method, knowledge: Knowledge, target: Domain, learner: Any
+) -> tuple[Predictor, dict[str, float]]:
+    """Run steps 3 and 4, at the target."""
+    require(method, target=target, learner=learner)
+    clock: dict[str, float] = {}
+    carried = _timed(clock, STEPS[2], lambda: method.carry(knowledge, target))
+    return _timed(clock, STEPS[3], lambda: method.learn_target(carried, target, learner)), clock
+
+
+def four_steps(method: Method, source: Domain, target: Domain, learner: Any) -> Journey:
+    """Run a method's four steps and time each."""
+    knowledge, before = learn_and_extract(method, source, learner)
+    predictor, after = carry_and_learn(method, knowledge, target, learner)
+    return Journey(predictor, knowledge, {**before, **after})
+
+
+def _timed(clock: dict[str, float], step: str, work: Callable[[], Any]) -> Any:
+    start = time.perf_counter()
+    done = work()
+    clock[step] = time.perf_counter() - start
+    return done
+
+
+def unmet_needs(method: Method, learner: Any, *, task: Task | None = None, target: Domain | None = None) -> str | None:
+    """Say in a few words what a method lacks to work here; None when nothing."""
+    from scipy.sparse import issparse
+
+    needs = method.needs
+    if task is not None and task not in needs.tasks:
+        return f"is not for {task}"
+    if needs.learner == "linear" and not is_linear(learner):
+        return f"needs a linear learner (logistic regression, ridge), not {type(learner).__name__}"
+    if needs.learner == "weighted" and not takes_weights(learner):
+        return f"needs a learner that takes sample_weight, and {type(learner).__name__} takes none"
+    if target is not None and needs.target_labels and not target.n_labelled:
+        return "needs labelled target rows, and there are none"
+    if target is not None and needs.dense and issparse(target.X):
+        return "takes no sparse rows"
+    return None
+
+
+def require(method: Method, learner: Any, *, source: Domain | None = None, target: Domain | None = None) -> None:
+    """Refuse what a method can't work with.
+
+    Raises
+    ------
+    NeedsError
+        With the method's name and what it lacks.
+    """
+    name = type(method).__name__
+    if source is not None and method.needs.source_labels and not source.n_labelled:
+        raise NeedsError(f"{name} needs labelled source rows, and there are none")
+    lack = unmet_needs(method, learner, target=target)
+    if lack:
+        raise NeedsError(f"{name} {lack}")
+
+
+def is_linear(learner: Any) -> bool:
+    """Tell whether a learner is one whose parameters `RegularTransfer` can pull."""
+    from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+
+    return isinstance(learner, LinearRegression | LogisticRegression | Ridge)
+
+
+def takes_weights(learner: Any) -> bool:
+    """Tell whether `learner.fit` takes sample_weight (a pipeline: its last step)."""
+    last = learner.steps[-1][1] if isinstance(learner, Pipeline) else learner
+    return has_fit_parameter(last, "sample_weight")
+
+
+def fit_learner(learner: Any, X: Any, y: np.ndarray, weight: np.ndarray | None = None) -> Any:
+    """Return a fitted clone of the learner.
+
+    Where only one class is left, no classifier can be fitted; then the predictor is the constant one.
+    """
+    if is_classifier(learner) and len(np.unique(y)) == 1:
+        return DummyClassifier(strategy="most_frequent").fit(X, y)
+    fitted = clone(learner)
+    if weight is None:
+        return fitted.fit(X, y)
+    if isinstance(fitted, Pipeline):
+        return fitted.fit(X, y, **{f"{fitted.steps[-1][0]}__sample_weight": weight})
+    return fitted.fit(X, y, sample_weight=weight)
+
+
+def fit_on_both(
+    learner: Any,
+    Xs: Any,
+    ys: np.ndarray,
+    ws: np.ndarray | None,
+    target: Domain,
+    target_weight: float | str,
+) -> Any:
+    """Fit the learner on weighted source rows and the labelled target rows together.
+
+    Source weights are scaled to a mean of 1; a labelled target row weighs `target_weight`, or with "balanced"
+    n_s / n_t, so that both domains count the same.
+    """
+    from scipy.sparse import issparse
+
+    labelled = target.labelled_rows()
+    ws = np.ones(len(ys)) if ws is None else np.asarray(ws, dtype=float)
+    if not ws.sum() > 0:
+        raise NeedsError("all source weights are zero: the source has no row like the target's")
+    ws = ws / ws.mean()
+    if not len(labelled):
+        kept = ws > 0
+        return fit_learner(learner, Xs[kept], ys[kept], ws[kept])
+    if isinstance(target_weight, str) and target_weight != "balanced":
+        raise NeedsError(f"target_weight must be a number or 'balanced', not {target_weight!r}")
+    wt = len(ys) / len(labelled) if isinstance(target_weight, str) else float(target_weight)
+    kept = ws > 0
+    Xt = labelled.X.tocsr() if issparse(labelled.X) else labelled.X
+    X = stack_rows([Xs[kept], Xt])
+    y = stack_labels([ys[kept], labelled.labels], [int(kept.sum()), len(labelled)])
+    return fit_learner(learner, X, np.asarray(y), np.concatenate([ws[kept], np.full(len(labelled), wt)]))

@@ -1,0 +1,5 @@
+"""Model-based transfer: parameters as the knowledge."""
+
+from headstart.models.regular import RegularTransfer
+
+__all__ = ["RegularTransfer"]

@@ -1,0 +1,179 @@
+"""Transfer(method, learner): the scikit-learn face of every method."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.exceptions import DataConversionWarning
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import Tags, check_array, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from headstart.domain import Domain, Task, as_labels, known_labels, missing, require_learnable
+from headstart.errors import InputError, unknown_name
+from headstart.method import Method, four_steps, require, unmet_needs
+
+
+def _predictor_has(name: str) -> Any:
+    return available_if(
+        lambda transfer: hasattr(getattr(transfer, "predictor_", None) or transfer.learner, name)
+    )
+
+
+class Transfer(MetaEstimatorMixin, BaseEstimator):
+    """Learn a target task with the help of a source, by one method and one learner.
+
+    Parameters
+    ----------
+    method : Method
+        How knowledge is carried over: `CORAL()`, `KMM()`, `RegularTransfer()`, ...
+    learner : scikit-learn estimator
+        What learns the task; most methods need one that takes `sample_weight`.
+    target : str, default "target"
+        The name of the target in `domain`; all other names are sources.
+
+    Attributes
+    ----------
+    predictor_ : object
+        What predicts target rows.
+    method_ : Method
+        The fitted copy of the method, with what it found out (attributes ending in `_`).
+    classes_ : array of shape (k,)
+        For classifiers.
+    seconds_ : dict of str to float
+        Time of each of the four steps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from headstart.features import CORAL
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.vstack([rng.normal(size=(100, 2)), 3 + 2 * rng.normal(size=(100, 2))])
+    >>> y = np.append(X[:100, 0] > 0, X[100:, 0] > 3).astype(float)
+    >>> y[110:] = np.nan                                   # ten labelled target rows
+    >>> domain = np.repeat(["source", "target"], 100)
+    >>> fitted = Transfer(CORAL(), LogisticRegression()).fit(X, y, domain=domain)
+    >>> fitted.predict([[9.0, 0.0], [-3.0, 0.0]])
+    array([1, 0])
+    """
+
+    def __init__(self, method: Method, learner: Any, target: str = "target") -> None:
+        self.method = method
+        self.learner = learner
+        self.target = target
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        learner = get_tags(self.learner)
+        tags.estimator_type = learner.estimator_type
+        tags.classifier_tags = learner.classifier_tags
+        tags.regressor_tags = learner.regressor_tags
+        tags.input_tags.sparse = learner.input_tags.sparse and not self.method.needs.dense
+        tags.target_tags.required = True
+        return tags
+
+    def fit(self, X: Any, y: Any, *, domain: Any) -> Self:
+        """Run the four steps.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n, d)
+            Rows of all domains, in any order.
+        y : array-like of shape (n,)
+            Labels; a missing one is NaN, None or pandas.NA.
+        domain : array-like of shape (n,)
+            The name of each row's domain.
+
+        Raises
+        ------
+        InputError, NeedsError
+            When the data or the learner do not suit the method.
+        """
+        source, target = self._domains(X, y, domain)
+        lack = unmet_needs(self.method, self.learner, task=self._task)
+        if lack:
+            require(self.method, self.learner)
+            raise InputError(f"{type(self.method).__name__} {lack}")
+        require_learnable(source, target)
+        self.method_ = clone(self.method)
+        journey = four_steps(self.method_, source, target, self.learner)
+        self.predictor_, self.seconds_ = journey.predictor, journey.seconds
+        self.n_features_in_ = source.X.shape[1]
+        if hasattr(self.predictor_, "classes_"):
+            self.classes_ = self.predictor_.classes_
+        return self
+
+    @property
+    def _task(self) -> Task:
+        return "classification" if is_classifier(self.learner) else "regression"
+
+    def _domains(self, X: Any, y: Any, domain: Any) -> tuple[Domain, Domain]:
+        X = self._rows(X)
+        names = np.asarray(domain).astype(str)
+        if names.shape != (X.shape[0],):
+            raise InputError(f"domain must name the domain of each of the {X.shape[0]} rows, not {names.shape}")
+        is_target = names == self.target
+        if not is_target.any():
+            raise InputError(unknown_name("domain", self.target, np.unique(names)) + " (set target=...)")
+        if is_target.all():
+            raise InputError(f"all rows are of the target {self.target!r}; there is no source to transfer from")
+        labels = as_labels(y)
+        if len(labels) != X.shape[0]:
+            raise InputError(f"{X.shape[0]} rows but {len(labels)} labels")
+        source = Domain(X[~is_target], labels[~is_target], "source", task=self._task, origin=names[~is_target])
+        return source, Domain(X[is_target], labels[is_target], self.target, task=self._task)
+
+    def _rows(self, X: Any) -> Any:
+        try:
+            return check_array(
+                X, accept_sparse="csr", dtype=[np.float64, np.float32], estimator=type(self.method).__name__
+            )
+        except (ValueError, TypeError) as error:
+            raise InputError(str(error).strip().splitlines()[0]) from error
+
+    def _new_rows(self, X: Any) -> Any:
+        check_is_fitted(self, "predictor_")
+        X = self._rows(X)
+        if X.shape[1] != self.n_features_in_:
+            raise InputError(f"rows have {X.shape[1]} columns; the model was fitted on {self.n_features_in_}")
+        return X
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return predictions for target rows, shape (n,)."""
+        return np.asarray(self.predictor_.predict(self._new_rows(X)))
+
+    @_predictor_has("predict_proba")
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return class probabilities for target rows, shape (n, k)."""
+        return np.asarray(self.predictor_.predict_proba(self._new_rows(X)))
+
+    @_predictor_has("decision_function")
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the learner's decision values for target rows."""
+        return np.asarray(self.predictor_.decision_function(self._new_rows(X)))
+
+    def score(self, X: Any, y: Any, domain: Any = None) -> float:
+        """Return accuracy (classification) or R^2 (regression) on target rows with known labels.
+
+        Parameters
+        ----------
+        X, y : rows and labels
+        domain : array-like of shape (n,), optional
+            Each row's domain; rows of other domains are left out. By default all rows are target rows.
+        """
+        labels = as_labels(y)
+        scored = ~missing(labels)
+        if domain is not None:
+            scored &= np.asarray(domain).astype(str) == self.target
+        if not scored.any():
+            raise InputError("no target row with a known label to score on")
+        truth = known_labels(labels[scored], classes=is_classifier(self.learner))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataConversionWarning)
+            predicted = self.predict(X[scored])
+        return float(accuracy_score(truth, predicted) if is_classifier(self.learner) else r2_score(truth, predicted))
