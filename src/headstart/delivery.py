@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from headstart import __version__
 from headstart.domain import Domain, Task
@@ -240,7 +241,7 @@ def pack(method: Method, learner: Any, source: Domain, plan: Plan) -> Parcel:
 def unpack(parcel: Parcel, target: Domain) -> tuple[Model, dict[str, float]]:
     """Run the last two steps at the target: carry, learn."""
     vectors = target.with_rows(parcel.vectorizer.transform(target.X))
-    predictor, seconds = carry_and_learn(parcel.method, parcel.knowledge, vectors, parcel.learner)
+    predictor, seconds = carry_and_learn(clone(parcel.method), parcel.knowledge, vectors, parcel.learner)
     model = _delivered(parcel.vectorizer, predictor, parcel.plan, parcel.method, parcel.learner, target)
     return model, {**parcel.seconds, **seconds}
 
@@ -252,7 +253,7 @@ def fit_together(
     seen = {"both": [source.X, target.X], "source": [source.X], "target": [target.X]}[method.needs.prepared_on]
     vectorizer = Vectorizer(plan.vectorizer, plan.kinds).fit(seen)
     journey = four_steps(
-        method,
+        clone(method),
         source.with_rows(vectorizer.transform(source.X)),
         target.with_rows(vectorizer.transform(target.X)),
         learner,

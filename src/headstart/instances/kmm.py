@@ -11,6 +11,10 @@ from headstart.instances.base import InstanceMethod
 from headstart.kernels import median_gamma, nystroem_map, rbf
 from headstart.method import Needs
 
+#: Source rows up to which the kernel is held whole (0.8 GB then), and the landmarks used beyond.
+MOST_EXACT_ROWS = 10_000
+AUTO_RANK = 1_000
+
 
 class KMM(InstanceMethod):
     r"""Kernel mean matching: weight the source rows so that their mean in feature space is the target's.
@@ -33,9 +37,10 @@ class KMM(InstanceMethod):
         Upper bound of a weight.
     eps : float, optional
         How far the mean weight may be from 1; by default (sqrt(n_s) - 1) / sqrt(n_s), as in the paper.
-    rank : int, optional
+    rank : int, None or "auto", default "auto"
         Use a Nystroem approximation of the kernel with so many landmark rows: time and memory then grow with
-        n_s * rank instead of n_s^2. By default the kernel is exact.
+        n_s * rank instead of n_s^2. None keeps the kernel exact; "auto" does so up to 10,000 source rows and uses
+        1,000 landmarks beyond.
     tol : float, default 1e-6
         Stop when the Frank-Wolfe duality gap is below tol times the objective's size.
     max_iter : int, default 20000
@@ -44,12 +49,12 @@ class KMM(InstanceMethod):
         What a labelled target row counts beside a source row of average weight when the learner is fitted;
         "balanced" lets all labelled target rows together count as much as all source rows.
     random_state : int, optional
-        Choice of the landmark rows; not used without `rank`.
+        Choice of the landmark rows; not used when the kernel is exact.
 
     Attributes
     ----------
-    gamma_, objective_, gap_, n_iter_, effective_size_
-        Kernel width used, objective reached, duality gap there, iterations, and (sum w)^2 / sum w^2.
+    gamma_, rank_, objective_, gap_, n_iter_, effective_size_
+        Kernel width and rank used, objective reached, duality gap there, iterations, and (sum w)^2 / sum w^2.
 
     References
     ----------
@@ -72,7 +77,7 @@ class KMM(InstanceMethod):
         gamma: float | None = None,
         B: float = 1000.0,  # noqa: N803  (the paper's letter)
         eps: float | None = None,
-        rank: int | None = None,
+        rank: int | str | None = "auto",
         tol: float = 1e-6,
         max_iter: int = 20000,
         target_weight: float | str = "balanced",
@@ -104,13 +109,14 @@ class KMM(InstanceMethod):
         if self.B < 1 - eps:
             raise InputError(f"KMM: B={self.B} leaves no weights with a mean of at least {1 - eps:.3g}; raise B")
         self.gamma_ = median_gamma(Xs, Xt) if self.gamma is None else self.gamma
-        K, kappa = _kernel_terms(Xs, Xt, self.gamma_, self.rank, self.random_state)
+        self.rank_ = (AUTO_RANK if n_s > MOST_EXACT_ROWS else None) if self.rank == "auto" else self.rank
+        K, kappa = _kernel_terms(Xs, Xt, self.gamma_, self.rank_, self.random_state)
         w, self.objective_, self.gap_, self.n_iter_ = solve_kmm(
             K,
             kappa,
             self.B,
             (n_s * (1 - eps), n_s * (1 + eps)),
-            factored=self.rank is not None,
+            factored=self.rank_ is not None,
             tol=self.tol,
             max_iter=self.max_iter,
         )

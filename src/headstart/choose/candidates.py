@@ -1,0 +1,94 @@
+"""Candidates: methods that could carry this source to this target, ready to be fitted on target rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import clone
+
+from headstart.catalogue import make, name_of, names
+from headstart.delivery import Model, Parcel, Plan, fit_target_only, fit_together, pack, unpack
+from headstart.domain import Domain
+from headstart.errors import NeedsError
+from headstart.method import Family, Method, unmet_needs
+
+TARGET_ONLY = "target-only"
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A method with all it needs from the source: the rows, or a parcel of knowledge.
+
+    `fit` needs target rows only, so that trials, curves and the delivered model go the same way.
+    """
+
+    name: str
+    method: Method
+    learner: Any
+    plan: Plan
+    source: Domain | None = None
+    parcel: Parcel | None = None
+
+    @property
+    def family(self) -> Family:
+        """The method's family."""
+        return self.method.family
+
+    def fit(self, target: Domain) -> Model:
+        """Return a model for target rows."""
+        return self.fit_timed(target)[0]
+
+    def fit_timed(self, target: Domain) -> tuple[Model, dict[str, float]]:
+        """Return a model for target rows, and the seconds of each step."""
+        if not self.method.needs.source_labels:
+            return fit_target_only(clone(self.method), self.learner, target, self.plan)
+        if self.parcel is not None:
+            return unpack(self.parcel, target)
+        assert self.source is not None  # noqa: S101  (a candidate has a parcel or the rows)
+        return fit_together(self.method, self.learner, self.source, target, self.plan)
+
+
+def candidate(method: Method, learner: Any, source: Domain, plan: Plan) -> Candidate:
+    """Make a candidate; what can be learned at the source is learned now, once."""
+    name = name_of(method)
+    if method.needs.source_labels and not method.needs.source_rows:
+        return Candidate(name, method, learner, plan, parcel=pack(clone(method), learner, source, plan))
+    return Candidate(name, method, learner, plan, source=source)
+
+
+def from_parcel(parcel: Parcel, plan: Plan) -> Candidate:
+    """Make a candidate of knowledge that has arrived."""
+    return Candidate(name_of(parcel.method), parcel.method, parcel.learner, plan, parcel=parcel)
+
+
+def shortlist(
+    methods: Sequence[str | Method] | None, learner: Any, source: Domain, target: Domain, plan: Plan
+) -> tuple[list[Candidate], dict[str, str]]:
+    """Return the candidates that can work here, target-only first, and why others are left out.
+
+    Parameters
+    ----------
+    methods : sequence of names or methods, optional
+        By default the whole catalogue. Target-only is always tried where the target has labels.
+
+    Raises
+    ------
+    NeedsError
+        When a method asked for by name can't work here.
+    """
+    wanted = [make(method) for method in (names() if methods is None else methods)]
+    if target.n_labelled and not any(name_of(method) == TARGET_ONLY for method in wanted):
+        wanted.insert(0, make(TARGET_ONLY))
+    wanted.sort(key=lambda method: name_of(method) != TARGET_ONLY)
+    chosen, left_out = [], {}
+    for method in wanted:
+        lack = unmet_needs(method, learner, task=plan.task, target=target)
+        if lack is None:
+            chosen.append(candidate(method, learner, source, plan))
+        elif methods is None:
+            left_out[name_of(method)] = lack
+        else:
+            raise NeedsError(f"{name_of(method)} {lack}")
+    return chosen, left_out

@@ -1,0 +1,161 @@
+"""The trial: every candidate on the same repeated splits of the labelled target rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from headstart.choose.candidates import TARGET_ONLY, Candidate
+from headstart.choose.splits import folds_of
+from headstart.domain import Domain, stack
+from headstart.evidence.gain import Gain, Metric, corrected_interval
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What every candidate scored on every labelled target row, out of fold.
+
+    Attributes
+    ----------
+    names : list of str
+        Candidates, target-only first.
+    utilities : array of shape (candidates, repeats, rows)
+    folds : array of shape (repeats, rows)
+        The fold in which a row was held out.
+    seconds : list of float
+        Mean time of one fit and its scoring.
+    metric : Metric
+    """
+
+    names: list[str]
+    utilities: np.ndarray
+    folds: np.ndarray
+    seconds: list[float]
+    metric: Metric
+
+    @property
+    def n_folds(self) -> int:
+        """How many folds a repeat has."""
+        return int(self.folds.max()) + 1
+
+    @property
+    def how(self) -> str:
+        """Say how the gain was measured."""
+        return (
+            f"{len(self.folds)} x {self.n_folds}-fold cross-validation on {self.folds.shape[1]} labelled target "
+            "rows, Nadeau-Bengio corrected interval"
+        )
+
+    def score(self, name: str) -> float:
+        """Return a candidate's mean utility over all splits."""
+        return float(self._split_means(self.names.index(name)).mean())
+
+    def choice(self) -> str:
+        """Return the best candidate that transfers; of equals the first."""
+        means = self.utilities[1:].mean(axis=(1, 2))
+        return self.names[1 + int(np.argmax(means))]
+
+    def gain(self, name: str) -> Gain:
+        """Return one candidate's gain over target-only, as if no other had been tried."""
+        return self._gain(self._split_means(self.names.index(name)))
+
+    def gain_of_choice(self) -> Gain:
+        """Return the gain of choosing the best candidate, choice included.
+
+        For each held-out fold the choice is made on the other rows, so that picking the luckiest of several
+        candidates does not pass for a gain.
+        """
+        by_row = self.utilities.mean(axis=1)
+        means = np.stack([self._split_means(c) for c in range(len(self.names))])
+        chosen = []
+        for split, held in enumerate(self._splits()):
+            best = 1 + int(np.argmax(by_row[1:, ~held].mean(axis=1)))
+            chosen.append(means[best, split])
+        return self._gain(np.array(chosen))
+
+    def _splits(self) -> list[np.ndarray]:
+        return [of_row == fold for of_row in self.folds for fold in range(self.n_folds)]
+
+    def _split_means(self, c: int) -> np.ndarray:
+        utilities = np.repeat(self.utilities[c], self.n_folds, axis=0)
+        return np.array([u[held].mean() for u, held in zip(utilities, self._splits(), strict=True)])
+
+    def _gain(self, transfer: np.ndarray) -> Gain:
+        alone = self._split_means(0)
+        mean, low, high = corrected_interval(transfer - alone, 1 / (self.n_folds - 1))
+        return Gain(
+            self.metric.name,
+            float(alone.mean()),
+            float(transfer.mean()),
+            mean,
+            low,
+            high,
+            self.how,
+            self.folds.shape[1],
+        )
+
+
+def try_all(
+    candidates: Sequence[Candidate],
+    target: Domain,
+    metric: Metric,
+    *,
+    folds: int = 5,
+    repeats: int = 5,
+    n_jobs: int = 1,
+    random_state: int = 0,
+    deadline: float = np.inf,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> Trial:
+    """Try every candidate on the same splits: fit without a fold of the labelled target rows, score on it.
+
+    Held-out rows are not seen in fitting in any way, not even unlabelled.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        Target-only first.
+    deadline : float
+        `time.monotonic()` after which no further repeat begins; one is always made.
+    """
+    if candidates[0].name != TARGET_ONLY:
+        raise ValueError("target-only must come first")
+    labelled, rest = target.labelled_rows(), target.rows(~target.labelled)
+    of_rows = np.stack(
+        [
+            folds_of(labelled.labels, folds, [random_state, r], classes=target.task == "classification")
+            for r in range(repeats)
+        ]
+    )
+    utilities = np.empty((len(candidates), repeats, len(labelled)))
+    seconds: list[list[float]] = [[] for _ in candidates]
+
+    def score(c: int, r: int, fold: int) -> tuple[np.ndarray, float]:
+        held = of_rows[r] == fold
+        train = labelled.rows(~held)
+        start = time.perf_counter()
+        model = candidates[c].fit(stack([train, rest]) if len(rest) else train)
+        test = labelled.rows(held)
+        return metric.utility(model, test.X, test.labels), time.perf_counter() - start
+
+    n_folds = int(of_rows.max()) + 1
+    total, done = repeats * n_folds * len(candidates), 0
+    for r in range(repeats):
+        tasks = [(c, r, fold) for fold in range(n_folds) for c in range(len(candidates))]
+        running = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+            delayed(score)(*task) for task in tasks
+        )
+        for (c, _, fold), (utility, took) in zip(tasks, running, strict=True):
+            utilities[c, r, of_rows[r] == fold] = utility
+            seconds[c].append(took)
+            done += 1
+            tick(done, total)
+        if time.monotonic() > deadline:
+            utilities, of_rows = utilities[:, : r + 1], of_rows[: r + 1]
+            break
+    names = [candidate.name for candidate in candidates]
+    return Trial(names, utilities, of_rows, [float(np.mean(s)) for s in seconds], metric)

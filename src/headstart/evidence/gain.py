@@ -1,0 +1,185 @@
+"""What the transfer was worth: metrics, and the gain over target-only with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.stats import t as student_t
+
+from headstart.domain import Task
+from headstart.errors import InputError, unknown_name
+
+Verdict = Literal["helps", "hurts", "no evidence"]
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric that is a mean over rows.
+
+    Parameters
+    ----------
+    name : str
+    task : {"classification", "regression"}
+    utility : callable
+        (model, X, y) -> one number a row, larger is better.
+    sign : {1, -1}
+        -1 for losses: the score shown is minus the mean utility.
+    points : bool
+        Whether gains are told in points (hundredths).
+    """
+
+    name: str
+    task: Task
+    utility: Callable[[Any, Any, np.ndarray], np.ndarray]
+    sign: int = 1
+    points: bool = False
+
+    def show(self, utility: float) -> str:
+        """Write a mean utility as a score."""
+        value = self.sign * utility
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+    def show_gain(self, gain: float) -> str:
+        """Write a difference of mean utilities, with its sign."""
+        if self.points:
+            return f"{100 * gain:+.1f}"
+        return f"{gain:+.3f}" if abs(gain) < 10 else f"{gain:+.3g}"
+
+
+def _hits(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
+    return (model.predict(X) == y).astype(float)
+
+
+def _log_likelihood(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
+    probabilities, classes = model.predict_proba(X), model.classes_
+    at = np.searchsorted(classes, y).clip(0, len(classes) - 1)
+    given = np.where(classes[at] == y, probabilities[np.arange(len(y)), at], 0.0)
+    return np.asarray(np.log(np.clip(given, 1e-6, 1.0)))
+
+
+def _closeness(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
+    return -np.abs(model.predict(X) - y)
+
+
+def _squared_closeness(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
+    return -((np.asarray(model.predict(X)) - y) ** 2)
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "classification", _hits, points=True),
+        Metric("log loss", "classification", _log_likelihood, sign=-1),
+        Metric("mean absolute error", "regression", _closeness, sign=-1),
+        Metric("mean squared error", "regression", _squared_closeness, sign=-1),
+    )
+}
+
+
+def metric_for(task: Task, name: str | None) -> Metric:
+    """Return the metric of a name, or the task's first."""
+    fitting = {metric.name: metric for metric in METRICS.values() if metric.task == task}
+    if name is None:
+        return next(iter(fitting.values()))
+    plain = name.replace("-", " ").replace("_", " ")
+    if plain not in fitting:
+        raise InputError(unknown_name(f"{task} metric", name, fitting))
+    return fitting[plain]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The gain of a transfer over target-only, in mean utility, with its interval.
+
+    Attributes
+    ----------
+    metric : str
+    target_only, transfer : float
+        Mean utilities of both.
+    gain, low, high : float
+        transfer - target_only, and the bounds of its 95 % confidence interval.
+    how : str
+        How it was measured.
+    rows : int
+        Labelled target rows it rests on.
+    """
+
+    metric: str
+    target_only: float
+    transfer: float
+    gain: float
+    low: float
+    high: float
+    how: str
+    rows: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """Helps or hurts when the interval excludes zero, else no evidence."""
+        return "helps" if self.low > 0 else "hurts" if self.high < 0 else "no evidence"
+
+    @property
+    def rows_to_settle(self) -> int | None:
+        """Labelled rows at which a gain of this size would leave zero out, as the width shrinks with 1/sqrt(n)."""
+        if self.verdict != "no evidence" or self.gain <= 0:
+            return None
+        return int(np.ceil(self.rows * (0.5 * (self.high - self.low) / self.gain) ** 2))
+
+    def __str__(self) -> str:
+        metric = METRICS[self.metric]
+        unit = " points" if metric.points else ""
+        name = self.metric if metric.sign > 0 else f"{self.metric} (less is better)"
+        return (
+            f"{name} {metric.show(self.target_only)} -> {metric.show(self.transfer)} "
+            f"({metric.show_gain(self.gain)}{unit}, 95% CI {metric.show_gain(self.low)} to "
+            f"{metric.show_gain(self.high)})"
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return the gain in plain types."""
+        return {**asdict(self), "verdict": self.verdict, "rows_to_settle": self.rows_to_settle}
+
+
+def corrected_interval(
+    differences: np.ndarray, test_train_ratio: float, level: float = LEVEL
+) -> tuple[float, float, float]:
+    r"""Return mean, lower and upper bound of a difference over repeated splits of the same rows.
+
+    The splits' training sets overlap, so the differences are not independent. The variance of their mean is taken
+    as :math:`(1/J + n_\text{test}/n_\text{train})\,S^2`, with Student's t on J - 1 degrees of freedom.
+
+    Parameters
+    ----------
+    differences : array of shape (J,)
+        One difference a split.
+    test_train_ratio : float
+        n_test / n_train of a split.
+
+    References
+    ----------
+    Nadeau & Bengio: Inference for the Generalization Error. Machine Learning 52, 2003.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mean, low, high = corrected_interval(np.array([0.1, 0.2, 0.3]), 0.25)
+    >>> round(mean, 3), round(low, 3), round(high, 3)
+    (0.2, -0.129, 0.529)
+    """
+    J = len(differences)
+    mean = float(np.mean(differences))
+    if J < 2:
+        return mean, -np.inf, np.inf
+    variance = (1 / J + test_train_ratio) * float(np.var(differences, ddof=1))
+    half = float(student_t.ppf(0.5 + level / 2, J - 1) * np.sqrt(variance))
+    return mean, mean - half, mean + half
+
+
+def paired_interval(differences: np.ndarray, level: float = LEVEL) -> tuple[float, float, float]:
+    """Return mean, lower and upper bound of a difference over independent rows (paired t interval)."""
+    return corrected_interval(differences, 0.0, level)

@@ -1,0 +1,5 @@
+from typing import Any
+
+
+def render(document: dict[str, Any]) -> str:
+    return "<html></html>"
