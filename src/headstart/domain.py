@@ -41,6 +41,8 @@ class Domain:
         What is to be predicted; read off the labels when not given.
     origin : array of str of shape (n,), optional
         The domain that each row came from, when several were stacked.
+    label : str, optional
+        What the label is called: the column it came from.
 
     Raises
     ------
@@ -65,6 +67,7 @@ class Domain:
     modality: str = "table"
     task: Task | None = None
     origin: np.ndarray | None = None
+    label: str | None = None
 
     def __post_init__(self) -> None:
         rows = self.X
@@ -170,6 +173,7 @@ def stack(domains: Sequence[Domain]) -> Domain:
         name="+".join(domain.name for domain in domains),
         modality=domains[0].modality,
         task=next((domain.task for domain in domains if domain.task), None),
+        label=next((domain.label for domain in domains if domain.label), None),
         origin=np.concatenate(origins),
     )
 

@@ -134,7 +134,7 @@ def run(
     merged, target, task = _agree_on_task(merged, target)
     test = None if test is None else replace(aligned.sources[-1], task=task).labelled_rows()
     require_learnable(merged, target)
-    plan = Plan(task, aligned.kinds, vectorizer)
+    plan = Plan(task, aligned.kinds, vectorizer, merged.label or target.label)
     road = _Road(plan, metric_for(task, metric), guard, folds, repeats, curve_draws, budget, random_state, n_jobs, progress)
     with road.noting():
         road.notes.extend(aligned.notes)
@@ -200,7 +200,7 @@ def learn(
             f"{type(chosen).__name__} {'needs the source rows at the target' if chosen.needs.source_rows else 'takes nothing from the source'}; "
             "methods whose knowledge can travel: regular-transfer, source-only"
         )
-    plan = Plan(merged.task, aligned.kinds, vectorizer)
+    plan = Plan(merged.task, aligned.kinds, vectorizer, merged.label)
     parcel = pack(clone(chosen), make_learner(learner, merged.task, random_state), merged, plan)
     return without_rows(parcel, merged, allow=allow_source_rows)
 

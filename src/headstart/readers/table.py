@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ def read(
     name: str | None = None,
     task: Task | None = None,
     categories: Sequence[str] = (),
+    label_optional: bool = False,
 ) -> Domain:
     """Read one domain from a file or a DataFrame.
 
@@ -46,6 +48,9 @@ def read(
         What the labels are; read off them when not given.
     categories : sequence of str
         Columns to read as text although they look like numbers.
+    label_optional : bool
+        Take a label column that is not there to mean that no label is known. A column whose name differs in
+        letters' case or spaces only is still an error.
 
     Returns
     -------
@@ -65,6 +70,8 @@ def read(
     """
     if domain_column is None:
         frame, where = _frame(what, categories)
+        if label_optional and not isinstance(frame, dict) and _is_absent(label, frame):
+            label = None
         return _domain(frame, label, name or _stem(what), task, where)
     domains = read_domains(what, label=label, domain_column=domain_column, task=task, categories=categories)
     if domain is None:
@@ -72,7 +79,7 @@ def read(
     if str(domain) not in domains:
         raise InputError(unknown_name(f"domain (in column {domain_column!r})", domain, domains, _stem(what)))
     found = domains[str(domain)]
-    return found if name is None else Domain(found.X, found.y, name=name, task=found.task)
+    return found if name is None else replace(found, name=name)
 
 
 def read_domains(
@@ -110,6 +117,10 @@ def read_domains(
     }
 
 
+def _is_absent(label: str | None, frame: pd.DataFrame) -> bool:
+    return label is not None and label.casefold().strip() not in {name.casefold().strip() for name in frame.columns}
+
+
 def _domain_name(value: object) -> str:
     """Name a domain: 3.0 (a whole number in a column with a gap, say) is called 3."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
@@ -127,7 +138,7 @@ def _domain(frame: Any, label: str | None, name: str, task: Task | None, where: 
     if label is None:
         return Domain(frame, name=name, task=task)
     _require_column(frame, label, where, "label column")
-    return Domain(frame.drop(columns=label), frame[label], name=name, task=task)
+    return Domain(frame.drop(columns=label), frame[label], name=name, task=task, label=label)
 
 
 def _require_column(frame: pd.DataFrame, column: str, where: str, kind: str) -> None:

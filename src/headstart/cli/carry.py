@@ -1,0 +1,69 @@
+"""headstart carry."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headstart.cli import options as o
+from headstart.cli.domains import read_of
+from headstart.cli.progress import progress
+from headstart.cli.show import deliver, require_free
+
+
+def carry(
+    knowledge: Annotated[Path, typer.Argument(help="The file that headstart learn wrote.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="The target file.", show_default=False)],
+    target: Annotated[
+        str | None, typer.Option("--target", "-t", help="The target's name in the domain column.", show_default=False)
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option("--test", help="File of labelled target rows to measure on, never to learn from.", show_default=False),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option("--label", "-l", help="Column to predict; by default called as at the source.", show_default=False),
+    ] = None,
+    domain_column: o.DomainColumnOption = None,
+    category: o.CategoryOption = None,
+    metric: o.MetricOption = None,
+    guard: o.GuardOption = "strict",
+    folds: o.FoldsOption = 5,
+    repeats: o.RepeatsOption = 5,
+    budget: o.BudgetOption = None,
+    seed: o.SeedOption = 0,
+    jobs: o.JobsOption = 1,
+    out: o.OutOption = Path("out"),
+    force: o.ForceOption = False,
+    quiet: o.QuietOption = False,
+    json: o.JsonOption = False,
+) -> None:
+    """Carry knowledge to a target where the source rows may not go; the second half of the road.
+
+    headstart carry cleveland.knowledge hungarian.csv --out out/
+    """
+    require_free(out, force)
+    from headstart import pipeline
+    from headstart.catalogue import make
+    from headstart.delivery import read_parcel
+
+    parcel = read_parcel(knowledge, make)
+    reading = {"task": parcel.plan.task, "categories": category or (), "label": label or parcel.plan.label}
+    found = read_of(file, target, domain_column, label_optional=label is None, **reading)
+    tested = None if test is None else read_of(test, None, None, **reading)
+    with progress(quiet or json) as show:
+        result = pipeline.carry(
+            parcel,
+            found,
+            test=tested,
+            metric=metric,
+            guard=guard,
+            folds=folds,
+            repeats=repeats,
+            budget=budget,
+            random_state=seed,
+            n_jobs=jobs,
+            progress=show,
+        )
+    deliver(result, out, force=force, quiet=quiet, json=json)

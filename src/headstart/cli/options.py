@@ -1,0 +1,54 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+LabelOption = Annotated[
+    str | None, typer.Option("--label", "-l", help="Column to predict; empty cells are labels not known.", show_default=False)
+]
+DomainColumnOption = Annotated[
+    str | None,
+    typer.Option("--domain-column", help="Column that names each row's domain, when all are in one file.", show_default=False),
+]
+CategoryOption = Annotated[
+    list[str] | None,
+    typer.Option("--category", help="Column to read as text although it looks like numbers. Repeatable.", show_default=False),
+]
+TaskOption = Annotated[
+    str | None,
+    typer.Option("--task", help="classification or regression; read off the labels when not given.", show_default=False),
+]
+LearnerOption = Annotated[
+    str,
+    typer.Option("--learner", help="auto, logistic, ridge, svm, forest or boosting. auto: logistic or ridge regression."),
+]
+MetricOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        help="accuracy or log-loss; mean-absolute-error or mean-squared-error. The first of each is the default.",
+        show_default=False,
+    ),
+]
+GuardOption = Annotated[
+    str,
+    typer.Option(
+        "--guard",
+        help="strict: deliver a transfer only when it is shown to help. lenient: also when it looks like helping and "
+        "is not shown to hurt. off: always.",
+    ),
+]
+FoldsOption = Annotated[int, typer.Option("--folds", help="Folds of the cross-validation.")]
+RepeatsOption = Annotated[int, typer.Option("--repeats", help="How often the cross-validation is repeated.")]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option("--budget", help="Time for trying, such as 90s or 5m; no repeat begins after it.", show_default=False),
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Fits at the same time.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for report.html, result.json, predictions.csv, model/.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote there.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; print the verdict and the path only.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of words.")]

@@ -1,0 +1,87 @@
+"""headstart run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headstart.cli import options as o
+from headstart.cli.domains import read_all
+from headstart.cli.progress import progress
+from headstart.cli.show import deliver, require_free
+
+
+def run(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Source files and, last, the target file; or one file with --domain-column.", show_default=False),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", "-s", help="Source: a name in the domain column, or a file. Repeatable.", show_default=False),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", "-t", help="Target: a name in the domain column, or a file.", show_default=False),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option("--test", help="Labelled target rows to measure on, never to learn from.", show_default=False),
+    ] = None,
+    label: o.LabelOption = None,
+    domain_column: o.DomainColumnOption = None,
+    category: o.CategoryOption = None,
+    task: o.TaskOption = None,
+    learner: o.LearnerOption = "auto",
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", help="Try only this method (see headstart methods). Repeatable.", show_default=False),
+    ] = None,
+    metric: o.MetricOption = None,
+    guard: o.GuardOption = "strict",
+    folds: o.FoldsOption = 5,
+    repeats: o.RepeatsOption = 5,
+    budget: o.BudgetOption = None,
+    seed: o.SeedOption = 0,
+    jobs: o.JobsOption = 1,
+    out: o.OutOption = Path("out"),
+    force: o.ForceOption = False,
+    quiet: o.QuietOption = False,
+    json: o.JsonOption = False,
+) -> None:
+    """Find out whether a source helps a target, and deliver the model.
+
+    [bold]Two files:[/bold] headstart run cleveland.csv hungarian.csv --label disease
+
+    [bold]One file:[/bold] headstart run heart.csv --domain-column hospital -s cleveland -t hungarian --label disease
+    """
+    require_free(out, force)
+    sources, found, tested = read_all(
+        files or [],
+        source or [],
+        target,
+        test,
+        domain_column=domain_column,
+        label=label,
+        task=task,
+        categories=category or (),
+    )
+    from headstart import pipeline
+
+    with progress(quiet or json) as show:
+        result = pipeline.run(
+            sources,
+            found,
+            test=tested,
+            learner=learner,
+            methods=method or None,
+            metric=metric,
+            guard=guard,
+            folds=folds,
+            repeats=repeats,
+            budget=budget,
+            random_state=seed,
+            n_jobs=jobs,
+            progress=show,
+        )
+    deliver(result, out, force=force, quiet=quiet, json=json)
