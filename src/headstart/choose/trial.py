@@ -61,7 +61,7 @@ class Trial:
 
     def gain(self, name: str) -> Gain:
         """Return one candidate's gain over target-only, as if no other had been tried."""
-        return self._gain(self._split_means(self.names.index(name)))
+        return self._gain(self._split_means(self.names.index(name)), self.how)
 
     def gain_of_choice(self) -> Gain:
         """Return the gain of choosing the best candidate, choice included.
@@ -75,7 +75,10 @@ class Trial:
         for split, held in enumerate(self._splits()):
             best = 1 + int(np.argmax(by_row[1:, ~held].mean(axis=1)))
             chosen.append(means[best, split])
-        return self._gain(np.array(chosen))
+        how = self.how
+        if len(self.names) > 2:
+            how += f"; the choice among {len(self.names) - 1} transfers is made anew without each held-out fold"
+        return self._gain(np.array(chosen), how)
 
     def _splits(self) -> list[np.ndarray]:
         return [of_row == fold for of_row in self.folds for fold in range(self.n_folds)]
@@ -84,7 +87,7 @@ class Trial:
         utilities = np.repeat(self.utilities[c], self.n_folds, axis=0)
         return np.array([u[held].mean() for u, held in zip(utilities, self._splits(), strict=True)])
 
-    def _gain(self, transfer: np.ndarray) -> Gain:
+    def _gain(self, transfer: np.ndarray, how: str) -> Gain:
         alone = self._split_means(0)
         mean, low, high = corrected_interval(transfer - alone, 1 / (self.n_folds - 1))
         return Gain(
@@ -94,7 +97,7 @@ class Trial:
             mean,
             low,
             high,
-            self.how,
+            how,
             self.folds.shape[1],
         )
 

@@ -19,6 +19,9 @@ from headstart.method import Family, Knowledge, Method, Needs
 #: Pulls tried by "cv", from none to the source's parameters as they are.
 PULLS = (0.0, *np.logspace(-2, 4, 7), np.inf)
 
+#: Columns up to which two classes are solved by Newton's method: a step costs their cube.
+MOST_NEWTON_COLUMNS = 300
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -204,7 +207,10 @@ def _fit_logistic(
     learner: Any,
     near: Parameters | None = None,
 ) -> Parameters:
-    """Minimise the pulled logistic loss by L-BFGS, from `near` (by default the source's parameters)."""
+    """Minimise the pulled logistic loss, from `near` (by default the source's parameters).
+
+    Two classes and few columns go by Newton's method, else L-BFGS.
+    """
     if np.isinf(pull):
         return start
     assert start.classes is not None  # noqa: S101  (for the type checker)
@@ -237,16 +243,44 @@ def _fit_logistic(
         gradient[:, :-1] += ridge * theta[:, :-1]
         return float(value), (gradient * moves).ravel()
 
-    first = np.column_stack([near.W, near.b]).astype(float)
-    found = minimize(
-        objective,
-        first.ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": 5000, "maxfun": 20000, "ftol": 1e-15, "gtol": min(learner.tol, 1e-6)},
-    )
-    theta = found.x.reshape(theta_s.shape)
+    def curvature(flat: np.ndarray) -> np.ndarray:
+        share = expit(rows @ flat)
+        H = (rows * (weight * share * (1 - share))[:, None]).T @ rows
+        H[np.diag_indices_from(H)] += pull / C + np.append(np.full(X.shape[1], ridge), 0.0)
+        H[~np.outer(moves, moves).astype(bool)] = 0.0
+        H[np.diag_indices_from(H)] += 1 - moves[0]
+        return H
+
+    first = np.column_stack([near.W, near.b]).astype(float).ravel()
+    if binary and X.shape[1] <= MOST_NEWTON_COLUMNS:
+        flat = _newton(objective, curvature, first, min(learner.tol, 1e-8))
+    else:
+        options = {"maxiter": 5000, "maxfun": 20000, "ftol": 1e-15, "gtol": min(learner.tol, 1e-6)}
+        flat = minimize(objective, first, jac=True, method="L-BFGS-B", options=options).x
+    theta = flat.reshape(theta_s.shape)
     return Parameters(theta[:, :-1].astype(X.dtype), theta[:, -1].astype(X.dtype), start.classes)
+
+
+def _newton(objective: Any, curvature: Any, flat: np.ndarray, tol: float, rounds: int = 100) -> np.ndarray:
+    """Minimise a convex function by Newton steps, halved until they descend (Armijo)."""
+    value, gradient = objective(flat)
+    for _ in range(rounds):
+        if np.abs(gradient).max() <= tol:
+            break
+        H = curvature(flat)
+        H[np.diag_indices_from(H)] += 1e-13 * np.trace(H)
+        step = np.linalg.solve(H, -gradient)
+        length = 1.0
+        while True:
+            ahead = flat + length * step
+            new_value, new_gradient = objective(ahead)
+            if new_value <= value + 1e-4 * length * float(gradient @ step) or length < 1e-10:
+                break
+            length /= 2
+        if length < 1e-10:
+            break
+        flat, value, gradient = ahead, new_value, new_gradient
+    return flat
 
 
 def _class_weights(learner: Any, y: np.ndarray) -> np.ndarray:

@@ -1,0 +1,51 @@
+# The two commands of the README: make demo, make test. All of it works in .venv, from nothing but Python and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+OUT ?= out
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types docs check clean
+
+help:
+	@echo "make demo    install the core and run the demo: a real transfer, measured; writes $(OUT)/"
+	@echo "make test    install what the tests need and run them all"
+	@echo "make setup   only install what the tests need"
+	@echo "make lint | types | docs | check (lint, types and tests)"
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "headstart needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.core
+
+setup: $(VENV)/.dev
+
+demo: $(VENV)/.core
+	$(BIN)/headstart demo --out $(OUT) --force
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
+
+check: lint types test
+
+clean:
+	rm -rf $(VENV) out site dist .pytest_cache .mypy_cache .ruff_cache

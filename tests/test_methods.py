@@ -1,0 +1,42 @@
+"""The common checks, over every method in the catalogue."""
+
+import importlib
+import pkgutil
+
+import pytest
+
+import headstart
+from headstart.catalogue import ENTRIES
+from headstart.checks import CHECKS
+from headstart.method import Method, RowMethod
+
+FAMILIES = ("baselines", "instances", "features", "models")
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_every_method_passes_the_common_checks(entry, check):
+    check(entry.load()())
+
+
+def test_every_method_class_of_a_family_is_in_the_catalogue():
+    known = {entry.load() for entry in ENTRIES}
+    for family in FAMILIES:
+        package = importlib.import_module(f"headstart.{family}")
+        for module in pkgutil.iter_modules(package.__path__):
+            contents = vars(importlib.import_module(f"headstart.{family}.{module.name}")).values()
+            found = {c for c in contents if isinstance(c, type) and issubclass(c, Method)}
+            concrete = {c for c in found if not c.__abstractmethods__ and c is not RowMethod}
+            assert concrete <= known
+
+
+def test_the_catalogue_table_has_a_line_for_every_method():
+    table = headstart.methods()
+    assert table.index.tolist() == [entry.name for entry in ENTRIES]
+    assert not table.loc["regular-transfer", "source rows travel"]
+    assert set(headstart.methods("baseline").index) == {"target-only", "source-only", "pooled"}
+
+
+def test_an_unknown_method_names_the_close_ones():
+    with pytest.raises(headstart.errors.NeedsError, match="did you mean 'coral'"):
+        headstart.catalogue.find("corla")
