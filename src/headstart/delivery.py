@@ -133,7 +133,9 @@ class Model:
         if check_on is not None:
             again = _model_from(manifest, files, "the saved model")
             if not np.array_equal(self.predict(check_on), again.predict(check_on)):
-                raise StoreError("the saved model predicts otherwise than the one in memory; please report this")
+                raise StoreError(
+                    "the saved model predicts otherwise than the one in memory; please report this"
+                )
         write_folder(Path(folder), "model", manifest, files)
 
 
@@ -250,7 +252,9 @@ def fit_together(
     method: Method, learner: Any, source: Domain, target: Domain, plan: Plan
 ) -> tuple[Model, dict[str, float]]:
     """Run the four steps where both domains are at hand, the vectoriser fitted on the rows the method may see."""
-    seen = {"both": [source.X, target.X], "source": [source.X], "target": [target.X]}[method.needs.prepared_on]
+    seen = {"both": [source.X, target.X], "source": [source.X], "target": [target.X]}[
+        method.needs.prepared_on
+    ]
     vectorizer = Vectorizer(plan.vectorizer, plan.kinds).fit(seen)
     journey = four_steps(
         clone(method),

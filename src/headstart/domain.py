@@ -228,7 +228,11 @@ def as_labels(y: Any, where: str = "labels") -> np.ndarray:
     if hasattr(y, "to_numpy"):
         y = y.to_numpy(dtype=object) if getattr(y.dtype, "kind", "O") not in "fiub" else y.to_numpy()
     if not isinstance(y, np.ndarray):
-        y = np.asarray(y, dtype=object) if any(not isinstance(item, int | float | str) for item in y) else np.asarray(y)
+        y = (
+            np.asarray(y, dtype=object)
+            if any(not isinstance(item, int | float | str) for item in y)
+            else np.asarray(y)
+        )
     if y.ndim != 1:
         raise InputError(f"{where}: labels must be one column, not an array of shape {y.shape}")
     if y.dtype.kind in "USfiub":
@@ -306,7 +310,9 @@ def require_classes(task: Task | None, source_labels: np.ndarray, target: Domain
         )
     classes = np.union1d(np.unique(source_labels), target.classes if target.n_labelled else source_labels[:0])
     if len(classes) < 2:
-        raise InputError(f"one class only ({classes[0]}): there is nothing to tell apart; add rows of another class")
+        raise InputError(
+            f"one class only ({classes[0]}): there is nothing to tell apart; add rows of another class"
+        )
     if 0 < target.n_labelled < len(classes):
         raise InputError(
             f"{target.name}: {target.n_labelled} labelled rows for {len(classes)} classes; label at least one row "

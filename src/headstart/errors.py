@@ -40,5 +40,7 @@ def unknown_name(kind: str, name: object, known: Iterable[object], where: str = 
     names = [str(item) for item in known]
     by_fold = {item.casefold().strip(): item for item in names}
     close = get_close_matches(str(name).casefold().strip(), by_fold, n=3, cutoff=0.6)
-    hint = f"did you mean {listed(by_fold[item] for item in close)}?" if close else f"there is {listed(names)}"
+    hint = (
+        f"did you mean {listed(by_fold[item] for item in close)}?" if close else f"there is {listed(names)}"
+    )
     return f"{where + ': ' if where else ''}no {kind} {str(name)!r}; {hint}"

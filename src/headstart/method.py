@@ -108,7 +108,10 @@ class Knowledge:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        inside = [*(f"{name} {tuple(a.shape)}" for name, a in self.arrays.items() if a is not None), *self.parts]
+        inside = [
+            *(f"{name} {tuple(a.shape)}" for name, a in self.arrays.items() if a is not None),
+            *self.parts,
+        ]
         rows = "with source rows" if self.holds_source_rows else "no source row"
         return f"Knowledge({self.method}: {', '.join(inside) or 'nothing'}; {rows})"
 
@@ -194,7 +197,9 @@ def _timed(clock: dict[str, float], step: str, work: Callable[[], Any]) -> Any:
     return done
 
 
-def unmet_needs(method: Method, learner: Any, *, task: Task | None = None, target: Domain | None = None) -> str | None:
+def unmet_needs(
+    method: Method, learner: Any, *, task: Task | None = None, target: Domain | None = None
+) -> str | None:
     """Say in a few words what a method lacks to work here; None when nothing."""
     from scipy.sparse import issparse
 
@@ -212,7 +217,9 @@ def unmet_needs(method: Method, learner: Any, *, task: Task | None = None, targe
     return None
 
 
-def require(method: Method, learner: Any, *, source: Domain | None = None, target: Domain | None = None) -> None:
+def require(
+    method: Method, learner: Any, *, source: Domain | None = None, target: Domain | None = None
+) -> None:
     """Refuse what a method can't work with.
 
     Raises

@@ -135,7 +135,18 @@ def run(
     test = None if test is None else replace(aligned.sources[-1], task=task).labelled_rows()
     require_learnable(merged, target)
     plan = Plan(task, aligned.kinds, vectorizer, merged.label or target.label)
-    road = _Road(plan, metric_for(task, metric), guard, folds, repeats, curve_draws, budget, random_state, n_jobs, progress)
+    road = _Road(
+        plan,
+        metric_for(task, metric),
+        guard,
+        folds,
+        repeats,
+        curve_draws,
+        budget,
+        random_state,
+        n_jobs,
+        progress,
+    )
     with road.noting():
         road.notes.extend(aligned.notes)
         progress("look", 0, 1)
@@ -145,9 +156,7 @@ def run(
         progress("look", 1, 1)
         learner = make_learner(learner, task, random_state)
         candidates, left_out = shortlist(_seeded(methods, random_state), learner, merged, target, plan)
-        return road.travel(
-            candidates, left_out, target, test, shift, learner, source=merged, sources=sources
-        )
+        return road.travel(candidates, left_out, target, test, shift, learner, source=merged, sources=sources)
 
 
 def learn(
@@ -239,10 +248,21 @@ def carry(
     _require_domains([], target, test)
     target = _with_columns_of(parcel, target)
     test = None if test is None else replace(_with_columns_of(parcel, test), task=plan.task).labelled_rows()
-    classes = parcel.knowledge.facts.get("classes") or getattr(parcel.knowledge.parts.get("model"), "classes_", [])
+    classes = parcel.knowledge.facts.get("classes") or getattr(
+        parcel.knowledge.parts.get("model"), "classes_", []
+    )
     require_classes(plan.task, np.array(classes), target)
     road = _Road(
-        plan, metric_for(plan.task, metric), guard, folds, repeats, curve_draws, budget, random_state, n_jobs, progress
+        plan,
+        metric_for(plan.task, metric),
+        guard,
+        folds,
+        repeats,
+        curve_draws,
+        budget,
+        random_state,
+        n_jobs,
+        progress,
     )
     with road.noting():
         road.notes.append(f"the rows of {parcel.source} are not here, so the shift was not measured")
@@ -256,7 +276,9 @@ def carry(
 def _require_domains(sources: list[Domain], target: Domain, test: Domain | None) -> None:
     for domain in (*sources, target, *([] if test is None else [test])):
         if not isinstance(domain, Domain):
-            raise InputError(f"run takes domains, not {type(domain).__name__}; make one with headstart.read(...)")
+            raise InputError(
+                f"run takes domains, not {type(domain).__name__}; make one with headstart.read(...)"
+            )
         if not len(domain):
             raise InputError(f"{domain.name}: has no rows")
     if test is not None and not test.n_labelled:
@@ -411,7 +433,9 @@ class _Road:
                 "target": _describe(target),
                 "test": None if test is None else _describe(test),
                 "columns": target.X.shape[1],
-                "classes": target.classes.tolist() if target.task == "classification" and target.n_labelled else None,
+                "classes": target.classes.tolist()
+                if target.task == "classification" and target.n_labelled
+                else None,
             },
             settings=self._settings(learner, candidates),
             versions=versions(),
@@ -443,7 +467,14 @@ class _Road:
         mean, low, high = paired_interval(with_source - without)
         how = f"{len(test)} labelled test rows, never used to learn or choose; paired interval over rows"
         return Gain(
-            self.metric.name, float(without.mean()), float(with_source.mean()), mean, low, high, how, len(test)
+            self.metric.name,
+            float(without.mean()),
+            float(with_source.mean()),
+            mean,
+            low,
+            high,
+            how,
+            len(test),
         )
 
     def _curve(
@@ -467,11 +498,15 @@ class _Road:
         self, candidates: list[Candidate], source: Domain | None, target: Domain
     ) -> tuple[str, list[Tried], str]:
         """Choose among candidates that need no target labels, and say what could be proven with how many."""
-        why = "has no labelled rows" if not target.n_labelled else f"has only {target.n_labelled} labelled rows"
+        why = (
+            "has no labelled rows" if not target.n_labelled else f"has only {target.n_labelled} labelled rows"
+        )
         open_ones = [candidate for candidate in candidates if not candidate.method.needs.target_labels]
         if source is None or len(open_ones) == 1:
             if not open_ones:
-                raise InputError(f"{target.name} {why}, and {candidates[-1].name} needs some; label a few rows")
+                raise InputError(
+                    f"{target.name} {why}, and {candidates[-1].name} needs some; label a few rows"
+                )
             choice, tried = open_ones[0].name, []
             estimate = f"{choice} is the only candidate"
             reference = choice
@@ -479,7 +514,13 @@ class _Road:
             open_ones.sort(key=lambda candidate: candidate.name != "source-only")
             metric = metric_for(self.plan.task, None)
             trial = try_without_labels(
-                open_ones, source, target, self.plan, metric, random_state=self.random_state, tick=self.tick("try")
+                open_ones,
+                source,
+                target,
+                self.plan,
+                metric,
+                random_state=self.random_state,
+                tick=self.tick("try"),
             )
             choice, reference = trial.choice(), trial.names[0]
             tried = [
@@ -513,7 +554,9 @@ class _Road:
             "learner": repr(learner),
             "metric": self.metric.name,
             "guard": self.guard,
-            "vectorizer": self.plan.vectorizer if isinstance(self.plan.vectorizer, str) else repr(self.plan.vectorizer),
+            "vectorizer": self.plan.vectorizer
+            if isinstance(self.plan.vectorizer, str)
+            else repr(self.plan.vectorizer),
             "folds": self.folds,
             "repeats": self.repeats,
             "curve_draws": self.curve_draws,

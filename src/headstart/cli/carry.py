@@ -12,18 +12,27 @@ from headstart.cli.show import deliver, require_free
 
 
 def carry(
-    knowledge: Annotated[Path, typer.Argument(help="The file that headstart learn wrote.", show_default=False)],
+    knowledge: Annotated[
+        Path, typer.Argument(help="The file that headstart learn wrote.", show_default=False)
+    ],
     file: Annotated[Path, typer.Argument(help="The target file.", show_default=False)],
     target: Annotated[
-        str | None, typer.Option("--target", "-t", help="The target's name in the domain column.", show_default=False)
+        str | None,
+        typer.Option("--target", "-t", help="The target's name in the domain column.", show_default=False),
     ] = None,
     test: Annotated[
         Path | None,
-        typer.Option("--test", help="File of labelled target rows to measure on, never to learn from.", show_default=False),
+        typer.Option(
+            "--test",
+            help="File of labelled target rows to measure on, never to learn from.",
+            show_default=False,
+        ),
     ] = None,
     label: Annotated[
         str | None,
-        typer.Option("--label", "-l", help="Column to predict; by default called as at the source.", show_default=False),
+        typer.Option(
+            "--label", "-l", help="Column to predict; by default called as at the source.", show_default=False
+        ),
     ] = None,
     domain_column: o.DomainColumnOption = None,
     category: o.CategoryOption = None,

@@ -27,7 +27,16 @@ def methods(
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table("method", "family", "target labels", "source rows", "learner", "what it does", box=None, pad_edge=False)
+    shown = Table(
+        "method",
+        "family",
+        "target labels",
+        "source rows",
+        "learner",
+        "what it does",
+        box=None,
+        pad_edge=False,
+    )
     for name, line in table.iterrows():
         shown.add_row(
             str(name),

@@ -14,19 +14,31 @@ from headstart.cli.show import deliver, require_free
 def run(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Source files and, last, the target file; or one file with --domain-column.", show_default=False),
+        typer.Argument(
+            help="Source files and, last, the target file; or one file with --domain-column.",
+            show_default=False,
+        ),
     ] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option("--source", "-s", help="Source: a name in the domain column, or a file. Repeatable.", show_default=False),
+        typer.Option(
+            "--source",
+            "-s",
+            help="Source: a name in the domain column, or a file. Repeatable.",
+            show_default=False,
+        ),
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option("--target", "-t", help="Target: a name in the domain column, or a file.", show_default=False),
+        typer.Option(
+            "--target", "-t", help="Target: a name in the domain column, or a file.", show_default=False
+        ),
     ] = None,
     test: Annotated[
         str | None,
-        typer.Option("--test", help="Labelled target rows to measure on, never to learn from.", show_default=False),
+        typer.Option(
+            "--test", help="Labelled target rows to measure on, never to learn from.", show_default=False
+        ),
     ] = None,
     label: o.LabelOption = None,
     domain_column: o.DomainColumnOption = None,
@@ -35,7 +47,12 @@ def run(
     learner: o.LearnerOption = "auto",
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", "-m", help="Try only this method (see headstart methods). Repeatable.", show_default=False),
+        typer.Option(
+            "--method",
+            "-m",
+            help="Try only this method (see headstart methods). Repeatable.",
+            show_default=False,
+        ),
     ] = None,
     metric: o.MetricOption = None,
     guard: o.GuardOption = "strict",

@@ -46,10 +46,16 @@ def _print_table(result: Result) -> None:
         console.print(f"shift: {result.shift}", soft_wrap=True)
     table = Table("method", "family", metric.name, "gain", "95% CI", box=None, pad_edge=False)
     for line in result.tried:
-        interval = "" if line.low is None or line.high is None else (
-            f"{metric.show_gain(line.low)} to {metric.show_gain(line.high)}"
+        interval = (
+            ""
+            if line.low is None or line.high is None
+            else (f"{metric.show_gain(line.low)} to {metric.show_gain(line.high)}")
         )
-        marks = [mark for mark, name in (("best transfer", result.choice), ("delivered", result.decision.delivered)) if name == line.name]
+        marks = [
+            mark
+            for mark, name in (("best transfer", result.choice), ("delivered", result.decision.delivered))
+            if name == line.name
+        ]
         table.add_row(
             line.name + (f" ({', '.join(marks)})" if marks else ""),
             line.family,

@@ -105,7 +105,10 @@ def learning_curve(
     for done, ((draw, size), pair) in enumerate(zip(tasks, running, strict=True), 1):
         scores[draw, sizes.index(size)] = pair
         tick(done, len(tasks))
-    means, spreads = scores.mean(axis=0), scores.std(axis=0, ddof=1) if draws > 1 else np.zeros((len(sizes), 2))
+    means, spreads = (
+        scores.mean(axis=0),
+        scores.std(axis=0, ddof=1) if draws > 1 else np.zeros((len(sizes), 2)),
+    )
     rows, worth, beyond = rows_worth(np.array(sizes), means[:, 0], means[:, 1], len(labelled))
     return Curve(
         sizes,
@@ -117,7 +120,9 @@ def learning_curve(
         worth,
         beyond,
         draws,
-        "the test rows not learned from" if test is not None else "a fifth of the labelled rows, put aside each time",
+        "the test rows not learned from"
+        if test is not None
+        else "a fifth of the labelled rows, put aside each time",
     )
 
 

@@ -4,10 +4,10 @@ import warnings
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.optimize import brentq
 
 from headstart.errors import InputError
 from headstart.instances.base import InstanceMethod
+from headstart.instances.box_sum_qp import solve_box_sum_qp
 from headstart.kernels import median_gamma, nystroem_map, rbf
 from headstart.method import Needs
 
@@ -41,10 +41,10 @@ class KMM(InstanceMethod):
         Use a Nystroem approximation of the kernel with so many landmark rows: time and memory then grow with
         n_s * rank instead of n_s^2. None keeps the kernel exact; "auto" does so up to 10,000 source rows and uses
         1,000 landmarks beyond.
-    tol : float, default 1e-6
+    tol : float, default 1e-5
         Stop when the Frank-Wolfe duality gap is below tol times the objective's size.
     max_iter : int, default 20000
-        Stop after so many iterations in any case, with a warning.
+        Stop after so many gradient steps in any case, with a warning.
     target_weight : float or "balanced", default "balanced"
         What a labelled target row counts beside a source row of average weight when the learner is fitted;
         "balanced" lets all labelled target rows together count as much as all source rows.
@@ -78,7 +78,7 @@ class KMM(InstanceMethod):
         B: float = 1000.0,  # noqa: N803  (the paper's letter)
         eps: float | None = None,
         rank: int | str | None = "auto",
-        tol: float = 1e-6,
+        tol: float = 1e-5,
         max_iter: int = 20000,
         target_weight: float | str = "balanced",
         random_state: int | None = None,
@@ -107,11 +107,13 @@ class KMM(InstanceMethod):
         n_s = len(Xs)
         eps = (np.sqrt(n_s) - 1) / np.sqrt(n_s) if self.eps is None else self.eps
         if self.B < 1 - eps:
-            raise InputError(f"KMM: B={self.B} leaves no weights with a mean of at least {1 - eps:.3g}; raise B")
+            raise InputError(
+                f"KMM: B={self.B} leaves no weights with a mean of at least {1 - eps:.3g}; raise B"
+            )
         self.gamma_ = median_gamma(Xs, Xt) if self.gamma is None else self.gamma
         self.rank_ = (AUTO_RANK if n_s > MOST_EXACT_ROWS else None) if self.rank == "auto" else self.rank
         K, kappa = _kernel_terms(Xs, Xt, self.gamma_, self.rank_, self.random_state)
-        w, self.objective_, self.gap_, self.n_iter_ = solve_kmm(
+        w, self.objective_, self.gap_, self.n_iter_ = solve_box_sum_qp(
             K,
             kappa,
             self.B,
@@ -145,204 +147,3 @@ def _kernel_terms(
 def _row_sums(Xs: np.ndarray, Xt: np.ndarray, gamma: float, block: int = 2048) -> np.ndarray:
     """Return sum_j k(x_i, x'_j) without holding the whole n_s x n_t kernel."""
     return sum(rbf(Xs, Xt[start : start + block], gamma).sum(axis=1) for start in range(0, len(Xt), block))
-
-
-def solve_kmm(
-    K: np.ndarray,
-    kappa: np.ndarray,
-    upper: float,
-    total: tuple[float, float],
-    *,
-    factored: bool = False,
-    tol: float = 1e-6,
-    max_iter: int = 20000,
-) -> tuple[np.ndarray, float, float, int]:
-    """Minimise w'Kw/2 - kappa'w over 0 <= w <= upper and total[0] <= sum w <= total[1], over all rows.
-
-    Most weights end at zero, so the problem is solved on a working set of rows, all rows are checked, the rows
-    that would still gain are added, and so on until the Frank-Wolfe gap *of the whole problem*, an upper bound of
-    the distance to the optimal objective, is below tol times the objective's size.
-
-    Parameters
-    ----------
-    K : array of shape (n, n), or with `factored` of shape (n, r) such that the kernel is K K'.
-    kappa : array of shape (n,)
-
-    Returns
-    -------
-    w, objective, gap, iterations
-    """
-    kappa = kappa.astype(float)
-    n = len(kappa)
-    w = project_box_sum(np.ones(n), upper, total)
-    w *= _best_scale(_times(K, w, factored), w, kappa, upper, total)
-    used = 0
-    while True:
-        gradient = _times(K, w, factored) - kappa
-        objective = float(0.5 * (w @ (gradient - kappa)))
-        gap = float(gradient @ (w - least_linear(gradient, upper, total)))
-        if gap <= tol * abs(objective) or used >= max_iter:
-            return w, objective, gap, used
-        chosen = _working_set(w, gradient, first=used == 0)
-        block = K[chosen] if factored else K[np.ix_(chosen, chosen)]
-        w_new = np.zeros(n)
-        w_new[chosen], steps = _accelerated_gradient(
-            block, kappa[chosen], upper, total, w[chosen], factored, 0.3 * tol, max_iter - used
-        )
-        w = w_new
-        used += steps
-
-
-def _working_set(w: np.ndarray, gradient: np.ndarray, *, first: bool) -> np.ndarray:
-    """Return the rows in use and as many again (at least 200) of those with the steepest descent."""
-    held = np.zeros(len(w), dtype=bool) if first else w > 0
-    extra = max(200, len(w) // 8 if first else int(held.sum()) // 2)
-    order = np.argsort(np.where(held, np.inf, gradient), kind="stable")
-    held[order[: min(extra, int((~held).sum()))]] = True
-    return np.flatnonzero(held)
-
-
-def _times(K: np.ndarray, w: np.ndarray, factored: bool) -> np.ndarray:
-    """Return the kernel times w, touching only the rows in use."""
-    used = np.flatnonzero(w)
-    if factored:
-        return K @ (K[used].T @ w[used])
-    return w @ K if 2 * len(used) > len(w) else w[used] @ K[used]
-
-
-def _best_scale(
-    Kw: np.ndarray, w: np.ndarray, kappa: np.ndarray, upper: float, total: tuple[float, float]
-) -> float:
-    """Return the best multiple of w that is still allowed."""
-    curvature = float(w @ Kw)
-    best = float(kappa @ w) / curvature if curvature > 0 else 1.0
-    return float(np.clip(best, total[0] / w.sum(), min(total[1] / w.sum(), upper / w.max())))
-
-
-def _accelerated_gradient(
-    K: np.ndarray,
-    kappa: np.ndarray,
-    upper: float,
-    total: tuple[float, float],
-    start: np.ndarray,
-    factored: bool,
-    tol: float,
-    max_iter: int,
-) -> tuple[np.ndarray, int]:
-    """Solve the problem on few rows by projected gradient with momentum and restarts.
-
-    O'Donoghue & Candes: Adaptive Restart for Accelerated Gradient Schemes. Found. Comput. Math. 2015.
-    """
-
-    def product(v: np.ndarray) -> np.ndarray:
-        return K @ (K.T @ v) if factored else K @ v
-
-    step = 1.0 / largest_eigenvalue(product, len(kappa))
-    w = project_box_sum(start, upper, total)
-    Kw = product(w)
-    ahead, Kahead, momentum = w, Kw, 1.0
-    for iteration in range(1, max_iter + 1):
-        new = project_box_sum(ahead - step * (Kahead - kappa), upper, total)
-        Knew = product(new)
-        if (ahead - new) @ (new - w) > 0:
-            momentum = 1.0
-        next_momentum = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
-        beta = (momentum - 1) / next_momentum
-        ahead, Kahead = new + beta * (new - w), Knew + beta * (Knew - Kw)
-        w, Kw, momentum = new, Knew, next_momentum
-        if iteration % 20 == 0:
-            gradient = Kw - kappa
-            gap = gradient @ (w - least_linear(gradient, upper, total))
-            if gap <= tol * abs(0.5 * (w @ Kw) - kappa @ w):
-                break
-        if iteration % 500 == 0:
-            w = ahead = _newton_on_free(K @ K.T if factored else K, kappa, upper, total, w)
-            Kw = Kahead = product(w)
-            momentum = 1.0
-    return w, iteration
-
-
-def _newton_on_free(
-    K: np.ndarray, kappa: np.ndarray, upper: float, total: tuple[float, float], w: np.ndarray, rounds: int = 50
-) -> np.ndarray:
-    """Take Newton steps over the weights that are strictly between their bounds, fixing each that reaches one.
-
-    An ill-conditioned kernel (few columns, many rows) makes gradient steps slow; a factorisation of the free
-    block is cheap, for few weights are free. With the sum at a bound the step keeps it.
-    """
-    for _ in range(rounds):
-        free = np.flatnonzero((w > 0) & (w < upper))
-        if len(free) == 0:
-            return w
-        H = K[np.ix_(free, free)] + 1e-11 * np.trace(K) / len(K) * np.eye(len(free))
-        downhill = kappa[free] - K[free] @ w
-        held = not total[0] * (1 + 1e-9) < w.sum() < total[1] * (1 - 1e-9)
-        step = np.linalg.solve(H, np.column_stack([downhill, np.ones(len(free))]))
-        d = step[:, 0] - held * step[:, 1] * (step[:, 0].sum() / step[:, 1].sum())
-        with np.errstate(divide="ignore", invalid="ignore"):
-            room = np.where(d < 0, w[free] / -d, np.where(d > 0, (upper - w[free]) / d, np.inf))
-        length = min(1.0, float(room.min()), _room_of_sum(w.sum(), d.sum(), total))
-        reached = room <= length
-        w = w.copy()
-        w[free] = np.clip(w[free] + length * d, 0.0, upper)
-        w[free[reached & (d < 0)]] = 0.0
-        w[free[reached & (d > 0)]] = upper
-        if length == 1.0:
-            return w
-    return w
-
-
-def _room_of_sum(total_now: float, change: float, total: tuple[float, float]) -> float:
-    """Return how far a step that changes the sum by `change` may go."""
-    if abs(change) <= 1e-12 * total_now:
-        return np.inf
-    return max(0.0, ((total[1] if change > 0 else total[0]) - total_now) / change)
-
-
-def largest_eigenvalue(product: Any, n: int, rounds: int = 30) -> float:
-    """Return an upper estimate of the largest eigenvalue of a positive semidefinite map, by power iteration."""
-    v = np.ones(n) / np.sqrt(n)
-    value = 1.0
-    for _ in range(rounds):
-        u = product(v)
-        value = float(np.linalg.norm(u))
-        if value == 0:
-            return 1.0
-        v = u / value
-    return 1.01 * value
-
-
-def project_box_sum(v: np.ndarray, upper: float, total: tuple[float, float]) -> np.ndarray:
-    """Return the nearest point to v with entries in [0, upper] and a sum within `total`.
-
-    The point is clip(v - tau, 0, upper), where tau = 0 if the sum is allowed and else solves for the nearer bound.
-    """
-    w = np.clip(v, 0.0, upper)
-    low, high = total
-    bound = low if w.sum() < low else high if w.sum() > high else None
-    if bound is None:
-        return w
-
-    def excess(tau: float) -> float:
-        return float(np.clip(v - tau, 0.0, upper).sum() - bound)
-
-    tau = brentq(excess, v.min() - upper - 1.0, v.max() + 1.0, xtol=1e-14, rtol=1e-14)
-    w = np.clip(v - tau, 0.0, upper)
-    free = (w > 0) & (w < upper)
-    if free.any():
-        w[free] += (bound - w.sum()) / free.sum()
-        w = np.clip(w, 0.0, upper)
-    return w
-
-
-def least_linear(gradient: np.ndarray, upper: float, total: tuple[float, float]) -> np.ndarray:
-    """Return the minimiser of gradient's over 0 <= s <= upper and total[0] <= sum s <= total[1].
-
-    Fill the smallest entries first: negative ones up to the largest sum, others only up to the smallest sum.
-    """
-    order = np.argsort(gradient, kind="stable")
-    budget = np.where(gradient[order] < 0, total[1], total[0])
-    filled = np.clip(budget - upper * np.arange(len(gradient)), 0.0, upper)
-    s = np.empty_like(gradient)
-    s[order] = filled
-    return s

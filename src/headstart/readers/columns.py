@@ -56,7 +56,9 @@ def align(sources: Sequence[Domain], target: Domain) -> Aligned:
         return Aligned(list(sources), target, None)
     if not all(frames):
         arrays = next(domain.name for domain, framed in zip(domains, frames, strict=True) if not framed)
-        raise InputError(f"{arrays} has no column names and the others do; give all as tables, or all as arrays")
+        raise InputError(
+            f"{arrays} has no column names and the others do; give all as tables, or all as arrays"
+        )
     columns = [name for name in target.X.columns if all(name in source.X.columns for source in sources)]
     if not columns:
         raise InputError(
@@ -271,7 +273,9 @@ def _as_floats(X: Any) -> Any:
         try:
             rows = rows.astype(float)
         except (TypeError, ValueError) as error:
-            raise InputError(f"arrays must hold numbers ({error}); give text columns as a DataFrame") from error
+            raise InputError(
+                f"arrays must hold numbers ({error}); give text columns as a DataFrame"
+            ) from error
     if rows.dtype.kind not in "fiub":
         raise InputError("arrays must hold numbers; give text columns as a DataFrame")
     rows = rows if rows.dtype.kind == "f" else rows.astype(float)

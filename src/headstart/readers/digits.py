@@ -49,7 +49,9 @@ def digits(labelled: int = 40, random_state: int = 0) -> tuple[Domain, Domain, D
     source = Domain(np.stack([eight_by_eight(picture) for picture in pictures]), names, name="mnist")
     X, y = load_digits(return_X_y=True)
     rng = np.random.default_rng(random_state)
-    shown = np.concatenate([rng.choice(np.flatnonzero(y == digit), labelled // 10, replace=False) for digit in range(10)])
+    shown = np.concatenate(
+        [rng.choice(np.flatnonzero(y == digit), labelled // 10, replace=False) for digit in range(10)]
+    )
     hidden = np.setdiff1d(np.arange(len(y)), shown)
     known = y.astype(float)
     known[hidden] = np.nan

@@ -108,7 +108,9 @@ def read_domains(
     of_row = frame[domain_column].astype(object)
     if of_row.isna().any():
         row = int(np.flatnonzero(of_row.isna())[0]) + 1
-        raise InputError(f"{where}: row {row}: the domain column {domain_column!r} is empty; name the row's domain")
+        raise InputError(
+            f"{where}: row {row}: the domain column {domain_column!r} is empty; name the row's domain"
+        )
     names = of_row.map(_domain_name)
     rest = frame.drop(columns=domain_column)
     return {
@@ -118,7 +120,9 @@ def read_domains(
 
 
 def _is_absent(label: str | None, frame: pd.DataFrame) -> bool:
-    return label is not None and label.casefold().strip() not in {name.casefold().strip() for name in frame.columns}
+    return label is not None and label.casefold().strip() not in {
+        name.casefold().strip() for name in frame.columns
+    }
 
 
 def _domain_name(value: object) -> str:
@@ -166,7 +170,9 @@ def _frame(what: str | Path | pd.DataFrame, categories: Sequence[str]) -> tuple[
     for column in categories:
         if column in frame.columns:
             known = frame[column].notna()
-            frame = frame.assign(**{column: frame[column].astype(object).where(~known, frame[column].astype(str))})
+            frame = frame.assign(
+                **{column: frame[column].astype(object).where(~known, frame[column].astype(str))}
+            )
     return frame, where
 
 
@@ -190,12 +196,18 @@ def read_file(path: Path) -> Any:
     if suffix == ".parquet":
         return _read_parquet(path)
     if suffix not in SUFFIXES:
-        raise InputError(f"{path}: can't tell what a {suffix or 'file without ending'} is; known: {listed(SUFFIXES)}")
+        raise InputError(
+            f"{path}: can't tell what a {suffix or 'file without ending'} is; known: {listed(SUFFIXES)}"
+        )
     return _read_text(path)
 
 
 def _no_such_file(path: Path) -> str:
-    beside = [item.name for item in path.parent.iterdir() if item.suffix in SUFFIXES] if path.parent.is_dir() else []
+    beside = (
+        [item.name for item in path.parent.iterdir() if item.suffix in SUFFIXES]
+        if path.parent.is_dir()
+        else []
+    )
     close = unknown_name("file", path.name, beside) if beside else ""
     hint = close.split("; ", 1)[1] if "did you mean" in close else "check the path"
     return f"{path}: no such file; {hint}"
@@ -235,12 +247,19 @@ def _read_text(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: column {twice[0]!r} is there twice; rename one")
     try:
         return pd.read_csv(
-            path, sep=separator, na_values=list(MISSING_MARKS), encoding="utf-8-sig", low_memory=False, index_col=False
+            path,
+            sep=separator,
+            na_values=list(MISSING_MARKS),
+            encoding="utf-8-sig",
+            low_memory=False,
+            index_col=False,
         )
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{path}: can't be read as a table ({str(error).strip().splitlines()[-1]})") from error
+        raise InputError(
+            f"{path}: can't be read as a table ({str(error).strip().splitlines()[-1]})"
+        ) from error
 
 
 def _header(path: Path) -> str:

@@ -70,14 +70,15 @@ def gain_chart(lines: list[Interval], *, unit: str, width: str, label: str) -> s
     narrow = width == "narrow"
     step, top, foot = (44 if narrow else 30), 8, 52
     names = [_short(line.name) for line in lines]
-    margin = 14 if narrow else 24 + 7.6 * max(map(len, names))
-    edge = 14 if narrow else 24 + 7.0 * max(len(line.written) for line in lines)
+    margin = 14 if narrow else 14 + 7.6 * max(map(len, names))
+    edge = 14 if narrow else 20 + 7.8 * max(len(line.written) for line in lines)
     with _canvas(WIDTHS[width], top + step * len(lines) + foot) as figure:
-        ax = _axes(figure, margin, edge, top, foot)
+        ax = _axes(figure)
+        _place(figure, ax, left=margin, right=edge, top=top, bottom=foot)
         ax.set_xlim(*_limits(lines))
         ax.set_ylim(len(lines) - 0.5, -0.5)
         ax.set_yticks([])
-        ax.locator_params(axis="x", nbins=5 if narrow else 7)
+        ax.locator_params(axis="x", nbins=4 if narrow else 7)
         ax.grid(axis="x", color=LINE, linewidth=0.8)
         ax.axvline(0, color=MUTED, linewidth=1.2, zorder=1)
         inner = WIDTHS[width] - margin - edge
@@ -98,8 +99,9 @@ def gain_chart(lines: list[Interval], *, unit: str, width: str, label: str) -> s
             if narrow:
                 ax.text(0, row - 0.24, name, **style)
             else:
-                ax.text((12 - margin) / inner, row, name, **style)
-                ax.text(1 + 16 / inner, row, line.written, **style)
+                ax.text(-margin / inner, row, name, **style)
+                ax.text(1 + 16 / inner, row, line.written, **{**style, "fontweight": "normal"})
+        ax.ticklabel_format(axis="x", style="plain", useOffset=False)
         ax.set_xlabel(f"gain over target-only, {unit}", labelpad=7)
         return _svg(figure, "gain", width, label)
 
@@ -131,7 +133,7 @@ def curve_chart(
     narrow = width == "narrow"
     sizes = np.array(curve["sizes"], dtype=float)
     with _canvas(WIDTHS[width], 250 if narrow else 340) as figure:
-        ax = _axes(figure, 46 if narrow else 58, 10 if narrow else 20, 26, 46)
+        ax = _axes(figure)
         ax.set_xscale("log")
         for key, color, dashes, marker in (
             ("target_only", ALONE, (0, (4, 2.5)), "s"),
@@ -143,7 +145,11 @@ def curve_chart(
             ax.plot(sizes, mean, color=color, linestyle=dashes, marker=marker, markersize=6, linewidth=2.2)
         if show_worth:
             _worth(ax, curve, sign)
-        ticks = sizes[::-2][::-1] if narrow and len(sizes) > 6 else sizes
+        ax.ticklabel_format(axis="y", style="plain", useOffset=False)
+        written = ax.yaxis.get_major_formatter().format_ticks(list(ax.get_yticks()))
+        margin = 14 + 8.3 * max(map(len, written))
+        _place(figure, ax, left=margin, right=10 if narrow else 20, top=26, bottom=46)
+        ticks = sizes[::-2][::-1] if len(sizes) > (5 if narrow else 10) else sizes
         ax.set_xticks(ticks, [f"{size:.0f}" for size in ticks])
         ax.set_xticks([], minor=True)
         if len(sizes) == 1:
@@ -155,7 +161,7 @@ def curve_chart(
 
 
 def worth_segment(curve: dict[str, Any]) -> tuple[float, float, float]:
-    """Return (from, to, utility): where the worth lies between the curves, read monotone as `rows_worth` does.
+    """Return (from, to, utility): where the worth lies between the curves, monotone as in `rows_worth`.
 
     Where the curves go on beyond the labelled rows at hand, the worth is what target-only needs to catch up;
     else it is what the transfer can do without.
@@ -254,7 +260,6 @@ def _canvas(width: float, height: float) -> Iterator[Figure]:
         "axes.edgecolor": LINE,
         "axes.axisbelow": True,
         "axes.unicode_minus": True,
-        "axes.formatter.useoffset": False,
         "xtick.labelsize": FONT,
         "ytick.labelsize": FONT,
         "xtick.color": LINE,
@@ -270,16 +275,19 @@ def _canvas(width: float, height: float) -> Iterator[Figure]:
         yield Figure(figsize=(width / 72, height / 72))
 
 
-def _axes(figure: Figure, left: float, right: float, top: float, bottom: float) -> Axes:
-    """Add axes with margins in pixels."""
-    width, height = 72 * figure.get_size_inches()
-    ax = figure.add_axes(
-        (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
-    )
+def _axes(figure: Figure) -> Axes:
+    """Add axes with a foot line and nothing else around or behind them."""
+    ax = figure.add_subplot()
     ax.patch.set_visible(False)
     figure.patch.set_visible(False)
     ax.spines[["top", "left", "right"]].set_visible(False)
     return ax
+
+
+def _place(figure: Figure, ax: Axes, *, left: float, right: float, top: float, bottom: float) -> None:
+    """Set the margins around the axes, in pixels."""
+    width, height = 72 * figure.get_size_inches()
+    ax.set_position((left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height))
 
 
 def _svg(figure: Figure, name: str, width: str, label: str) -> str:

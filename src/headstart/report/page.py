@@ -51,6 +51,7 @@ def render(document: dict[str, Any]) -> str:
     figures = Figures(**document["metric"])
     tried = sorted(document["tried"], key=lambda line: -math.inf if line["score"] is None else line["score"])
     tried.reverse()
+    classes = _classes(document["shift"])
     return _template().render(
         **document,
         figures=figures,
@@ -59,12 +60,13 @@ def render(document: dict[str, Any]) -> str:
         tiles=_tiles(document, figures),
         ruler=_ruler(document["gain"]),
         guard_means=GUARDS.get(document["settings"].get("guard", ""), ""),
-        transfers=[line for line in tried if line["name"] != TARGET_ONLY],
+        transfers=sum(line["name"] != TARGET_ONLY for line in tried),
         gain_charts=_gain_charts(document, tried, figures),
         curve_charts=_curve_charts(document, figures),
         worth=_worth(document),
         shift_notes=[note for note in document["notes"] if "shift" in note],
-        classes=_classes(document["shift"]),
+        classes=classes,
+        largest_share=max((max(row["source"], row["target"]) for row in classes), default=1.0),
         step_rows=_steps(document["steps"]),
         setting_rows=_settings(document["settings"]),
         most_columns=MOST_COLUMNS,
@@ -90,7 +92,7 @@ class Figures:
     >>> accuracy.score(0.8087), accuracy.gain(0.0831), accuracy.interval(0.064, None)
     ('0.809', '+8.3', '+6.4 to not bounded')
     >>> loss.score(-0.4321), loss.gain(0.01234)
-    ('0.432', '+0.0123')
+    ('0.432', '+0.012')
     """
 
     name: str
@@ -118,17 +120,20 @@ class Figures:
             return NONE
         value = self.sign * utility + 0.0
         digits = ".4g" if abs(value) >= 10 else ".3f" if abs(value) >= 0.01 or not value else ".3g"
-        return _number(value, digits)
+        return number(value, digits)
 
-    def spread(self, utility: float | None) -> str:
-        """Write the standard deviation of a score."""
-        return NONE if utility is None else self.score(self.sign * abs(utility))
+    def spread(self, deviation: float | None, utility: float | None) -> str:
+        """Write the standard deviation of a score, with the score's decimals."""
+        if deviation is None or utility is None:
+            return NONE
+        return number(deviation, ".3f" if 0.01 <= abs(utility) < 10 else ".3g")
 
     def gain(self, difference: float | None) -> str:
         """Write a difference of mean utilities, with its sign."""
         if difference is None:
             return NONE
-        return _number(self.scale * difference + 0.0, "+.1f" if self.points else "+.3g")
+        told = self.scale * difference + 0.0
+        return number(told, "+.1f" if self.points else "+.3f" if 0.001 <= abs(told) < 10 else "+.3g")
 
     def interval(self, low: float | None, high: float | None) -> str:
         """Write the bounds of a difference."""
@@ -137,23 +142,40 @@ class Figures:
         return " to ".join("not bounded" if bound is None else self.gain(bound) for bound in (low, high))
 
 
-def _number(value: float, digits: str) -> str:
-    """Write a number, a large one without an exponent."""
-    text = format(value, digits)
-    if "e" in text and abs(value) >= 1:
-        text = format(value, digits[0].replace(".", "") + ".0f")
+def number(value: float | None, digits: str = ".4g") -> str:
+    r"""Write a number; a large one without an exponent, its thousands set apart.
+
+    >>> number(0.73456), number(-183221.2)
+    ('0.7346', '−183\u202f221')
+    """
+    if value is None:
+        return NONE
+    text, large = format(value, digits), abs(value) >= 10_000
+    if large or "e+" in text:
+        text = format(value, f"{'+' if digits[0] == '+' else ''}{',' if large else ''}.0f").replace(
+            ",", "\u202f"
+        )
     return text.replace("-", MINUS)
 
 
-def count(number: int | None) -> str:
-    """Write a number of rows; thousands are set apart where there are many digits.
+@dataclass(frozen=True)
+class Tile:
+    """A figure to take along; `then` is what the value becomes."""
+
+    label: str
+    value: str
+    more: str
+    unit: str = ""
+    then: str = ""
+
+
+def count(rows: int | None) -> str:
+    r"""Write a number of rows; thousands are set apart where there are many digits.
 
     >>> count(1213), count(50000)
-    ('1213', '50\\u202f000')
+    ('1213', '50\u202f000')
     """
-    if number is None:
-        return NONE
-    return str(number) if number < 10_000 else f"{number:,}".replace(",", "\u202f")
+    return NONE if rows is None else number(rows, "d")
 
 
 def p_value(p: float | None) -> str:
@@ -192,54 +214,44 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": count, "p": p_value, "seconds": seconds}
+    environment.filters |= {"count": count, "number": number, "p": p_value, "seconds": seconds}
     return environment.get_template("page.html.jinja")
 
 
-def _tiles(document: dict[str, Any], figures: Figures) -> list[dict[str, str]]:
+def _tiles(document: dict[str, Any], figures: Figures) -> list[Tile]:
     """Return the figures that a reader in a hurry should take along."""
     gain, curve, target = document["gain"], document["curve"], document["domains"]["target"]
     card = document["model"]
-    delivered = {
-        "label": "Delivered",
-        "value": document["delivered"],
-        "more": f"{card.get('family', 'model')}, {card.get('learner', 'learner unknown')}",
-    }
+    delivered = Tile("delivered", document["delivered"], f"{card.get('family')}, {card.get('learner')}")
     if gain is None:
         labelled = f"{count(target['labelled'])} of {count(target['rows'])}"
         return [
-            {"label": "Gain", "value": "not measured", "more": "it takes labelled target rows"},
-            {"label": "Labelled target rows", "value": labelled, "more": f"in {target['name']}"},
+            Tile("gain", "not measured", "it takes labelled target rows"),
+            Tile("labelled target rows", labelled, f"in {target['name']}"),
             delivered,
         ]
+    reading = "" if figures.sign > 0 else "; less is better"
+    sense = "" if figures.points else "; positive is better"
     tiles = [
-        {
-            "label": figures.name + figures.direction,
-            "value": figures.score(gain["target_only"]),
-            "then": figures.score(gain["transfer"]),
-            "more": f"target-only → transfer ({document['choice']})",
-        },
-        {
-            "label": "Gain" if figures.points else "Gain (positive is better)",
-            "value": figures.gain(gain["gain"]),
-            "unit": "points" if figures.points else figures.name,
-            "more": f"95% CI {figures.interval(gain['low'], gain['high'])}",
-        },
+        Tile(
+            figures.name,
+            figures.score(gain["target_only"]),
+            f"target-only → transfer ({document['choice']}){reading}",
+            then=figures.score(gain["transfer"]),
+        ),
+        Tile(
+            "gain",
+            figures.gain(gain["gain"]),
+            f"95% CI {figures.interval(gain['low'], gain['high'])}{sense}",
+            unit="points" if figures.points else "",
+        ),
     ]
-    if document["verdict"] == "helps" and curve is not None:
+    if document["verdict"] == "helps" and curve is not None and curve["worth"] is not None:
         worth = f"{'more than' if curve['beyond'] else 'about'} {count(curve['worth'])}"
-        tiles.append(
-            {
-                "label": "Worth",
-                "value": worth if curve["worth"] is not None else "none seen",
-                "unit": "rows" if curve["worth"] is not None else "",
-                "more": f"labelled target rows, at {count(curve['rows'])}",
-            }
-        )
+        tiles.append(Tile("worth in rows", worth, f"labelled target rows, at {count(curve['rows'])}"))
     elif gain["rows_to_settle"] is not None:
-        settle = f"about {count(gain['rows_to_settle'])}"
         more = f"labelled target rows, for a gain of this size; now {count(gain['rows'])}"
-        tiles.append({"label": "To settle it", "value": settle, "unit": "rows", "more": more})
+        tiles.append(Tile("rows to settle it", f"about {count(gain['rows_to_settle'])}", more))
     return [*tiles, delivered]
 
 
@@ -256,9 +268,7 @@ def _ruler(gain: dict[str, Any] | None) -> dict[str, float] | None:
     return {"zero": at(0.0), **{key: at(gain[key]) for key in ("low", "gain", "high")}}
 
 
-def _gain_charts(
-    document: dict[str, Any], tried: list[dict[str, Any]], figures: Figures
-) -> list[str]:
+def _gain_charts(document: dict[str, Any], tried: list[dict[str, Any]], figures: Figures) -> list[str]:
     """Draw the gains for a page and for a phone; nothing where none was measured."""
     known = [line for line in tried if line["gain"] is not None]
     if not known:
@@ -269,7 +279,7 @@ def _gain_charts(
     ]
     if document["gain"] is not None:
         lines.append(_interval("verdict", document["gain"], figures, "verdict"))
-    label = f"Gain over target-only with its 95% interval for {len(known)} methods, best first; in the table below"
+    label = f"Gain over target-only with its 95% interval for {len(known)} methods, as in the table below"
     return [gain_chart(lines, unit=figures.unit, width=width, label=label) for width in WIDTHS]
 
 
@@ -305,11 +315,11 @@ def _worth(document: dict[str, Any]) -> str:
         return ""
     rows, worth, last = curve["rows"], curve["worth"], curve["sizes"][-1]
     if worth is None:
-        return f"With {count(rows)} labelled rows the curves do not show the transfer ahead: {curve['summary']}."
+        return f"With {count(rows)} labelled rows the curves do not show the transfer ahead of target-only."
     if document["verdict"] != "helps":
         return (
-            f"Read off the curves alone, the source would be {curve['summary']}. Do not count on it: the gain "
-            "itself is not shown to be above zero."
+            f"Read off the curves alone, the source would be {curve['summary']}. Do not count on it: the "
+            "gain itself is not shown to be above zero."
         )
     if rows < last and curve["beyond"]:
         found = f"target-only does not get there even with {count(last)}"

@@ -1,0 +1,309 @@
+"""A quadratic programme over weights with bounds and a bounded sum: the problem of kernel mean matching."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import brentq
+
+#: Gradient steps on a working set before the interior-point method takes over.
+MOST_GRADIENT_STEPS = 600
+#: Rank up to which a kernel is solved through its factor.
+MOST_RANK = 600
+#: Rounds without a smaller gap after which the solver gives up (and KMM warns).
+MOST_STALE_ROUNDS = 4
+
+
+def solve_box_sum_qp(
+    K: np.ndarray,
+    kappa: np.ndarray,
+    upper: float,
+    total: tuple[float, float],
+    *,
+    factored: bool = False,
+    tol: float = 1e-6,
+    max_iter: int = 20000,
+) -> tuple[np.ndarray, float, float, int]:
+    """Minimise w'Kw/2 - kappa'w over 0 <= w <= upper and total[0] <= sum w <= total[1], over all rows.
+
+    A kernel of low rank (few columns) is factored, and an interior-point method solves the problem on all rows.
+    Else most weights end at zero, so the problem is solved on a working set of rows, all rows are checked, the
+    rows that would still gain are added, and so on until the Frank-Wolfe gap *of the whole problem*, an upper bound of
+    the distance to the optimal objective, is below tol times the objective's size.
+
+    Parameters
+    ----------
+    K : array of shape (n, n), or with `factored` of shape (n, r) such that the kernel is K K'.
+    kappa : array of shape (n,)
+
+    Returns
+    -------
+    w, objective, gap, iterations
+    """
+    kappa = kappa.astype(float)
+    n = len(kappa)
+    thin = None if factored else low_rank_factor(K, most=min(MOST_RANK, n // 3))
+    w = (
+        project_box_sum(np.ones(n), upper, total)
+        if thin is None
+        else _interior_point(thin, kappa, upper, total, True, 0.3 * tol)
+    )
+    w *= _best_scale(_times(K, w, factored), w, kappa, upper, total)
+    used, stale, best = 0, 0, (w, np.inf, np.inf)
+    while True:
+        gradient = _times(K, w, factored) - kappa
+        objective = float(0.5 * (w @ (gradient - kappa)))
+        gap = float(gradient @ (w - least_linear(gradient, upper, total)))
+        stale = 0 if gap < 0.9 * best[2] else stale + 1
+        best = (w, objective, gap) if gap < best[2] else best
+        if gap <= tol * abs(objective) or used >= max_iter or stale == MOST_STALE_ROUNDS:
+            return *best, used
+        chosen = _working_set(w, gradient, fewest=int(np.ceil(1.5 * total[0] / upper)), first=used == 0)
+        block = K[chosen] if factored else K[np.ix_(chosen, chosen)]
+        w_new = np.zeros(n)
+        w_new[chosen], steps = _accelerated_gradient(
+            block, kappa[chosen], upper, total, w[chosen], factored, 0.3 * tol, max_iter - used
+        )
+        w = w_new
+        used += steps
+
+
+def _working_set(w: np.ndarray, gradient: np.ndarray, *, fewest: int, first: bool) -> np.ndarray:
+    """Return the rows in use and half as many again (at least 200) of those with the steepest descent.
+
+    There are `fewest` rows at least, for fewer could not reach the smallest sum.
+    """
+    held = np.zeros(len(w), dtype=bool) if first else w > 0
+    extra = max(200, fewest - int(held.sum()), len(w) // 8 if first else int(held.sum()) // 2)
+    order = np.argsort(np.where(held, np.inf, gradient), kind="stable")
+    held[order[: min(extra, int((~held).sum()))]] = True
+    return np.flatnonzero(held)
+
+
+def _times(K: np.ndarray, w: np.ndarray, factored: bool) -> np.ndarray:
+    """Return the kernel times w, touching only the rows in use."""
+    used = np.flatnonzero(w)
+    if factored:
+        return K @ (K[used].T @ w[used])
+    return w @ K if 2 * len(used) > len(w) else w[used] @ K[used]
+
+
+def _best_scale(
+    Kw: np.ndarray, w: np.ndarray, kappa: np.ndarray, upper: float, total: tuple[float, float]
+) -> float:
+    """Return the best multiple of w that is still allowed."""
+    curvature = float(w @ Kw)
+    best = float(kappa @ w) / curvature if curvature > 0 else 1.0
+    return float(np.clip(best, total[0] / w.sum(), min(total[1] / w.sum(), upper / w.max())))
+
+
+def _accelerated_gradient(
+    K: np.ndarray,
+    kappa: np.ndarray,
+    upper: float,
+    total: tuple[float, float],
+    start: np.ndarray,
+    factored: bool,
+    tol: float,
+    max_iter: int,
+) -> tuple[np.ndarray, int]:
+    """Solve the problem on few rows by projected gradient with momentum and restarts.
+
+    O'Donoghue & Candes: Adaptive Restart for Accelerated Gradient Schemes. Found. Comput. Math. 2015.
+    """
+
+    def product(v: np.ndarray) -> np.ndarray:
+        return K @ (K.T @ v) if factored else K @ v
+
+    step = 1.0 / largest_eigenvalue(product, len(kappa))
+    w = project_box_sum(start, upper, total)
+    Kw = product(w)
+    ahead, Kahead, momentum = w, Kw, 1.0
+    for iteration in range(1, min(max_iter, MOST_GRADIENT_STEPS) + 1):
+        new = project_box_sum(ahead - step * (Kahead - kappa), upper, total)
+        Knew = product(new)
+        if (ahead - new) @ (new - w) > 0:
+            momentum = 1.0
+        next_momentum = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+        beta = (momentum - 1) / next_momentum
+        ahead, Kahead = new + beta * (new - w), Knew + beta * (Knew - Kw)
+        w, Kw, momentum = new, Knew, next_momentum
+        if iteration % 20 == 0:
+            gradient = Kw - kappa
+            gap = gradient @ (w - least_linear(gradient, upper, total))
+            if gap <= tol * abs(0.5 * (w @ Kw) - kappa @ w):
+                break
+    else:
+        if max_iter > MOST_GRADIENT_STEPS:
+            w = _interior_point(K, kappa, upper, total, factored, tol)
+    return w, iteration
+
+
+def _interior_point(
+    K: np.ndarray,
+    kappa: np.ndarray,
+    upper: float,
+    total: tuple[float, float],
+    factored: bool,
+    tol: float,
+    rounds: int = 80,
+) -> np.ndarray:
+    """Solve the problem on few rows by a primal-dual interior-point method.
+
+    An ill-conditioned kernel (few columns, many rows) makes gradient steps slow; here a step costs a factorisation
+    of K + D on the working set, but some thirty of them are enough for any kernel. The sum of the weights is a
+    variable s of its own, bound by 1'w = s. Mehrotra's predictor and corrector; Wright: Primal-Dual
+    Interior-Point Methods, SIAM 1997.
+    """
+    n = len(kappa)
+    fixed = total[1] - total[0] <= 1e-12 * total[1]
+    low = np.append(np.zeros(n), total[0])
+    high = np.append(np.full(n, upper), total[1])
+    middle = 0.5 * (total[0] + total[1])
+    x = np.append(np.full(n, min(middle / n, 0.5 * upper)), middle)
+    scale = max(float(np.abs(kappa).max()), 1e-12)
+    y, z_low, z_high = 0.0, np.full(n + 1, scale), np.full(n + 1, scale)
+    z_low[n] = z_high[n] = 0.0 if fixed else scale
+    a = np.append(np.ones(n), -1.0)
+    inside = np.append(np.ones(n, dtype=bool), not fixed)
+
+    for _ in range(rounds):
+        below, above = np.where(inside, x - low, 1.0), np.where(inside, high - x, 1.0)
+        gradient = np.append((K @ (K.T @ x[:n]) if factored else K @ x[:n]) - kappa, 0.0)
+        dual = -(gradient + a * y - z_low + z_high)
+        dual[n] *= not fixed
+        primal = -float(a @ x)
+        mu = float(z_low @ below + z_high @ above) / (2 * inside.sum())
+        objective = abs(float(0.5 * x[:n] @ (gradient[:n] - kappa)))
+        if mu * 2 * n <= 0.1 * tol * objective and np.abs(dual).max() * x[n] <= 0.1 * tol * objective:
+            break
+        D = z_low / below + z_high / above
+        solve = _with_factor(K, D[:n]) if factored else _with_kernel(K, D[:n])
+        of_ones = solve(np.ones(n))
+        give = 0.0 if fixed else 1.0 / D[n]
+
+        def direction(r_low: np.ndarray, r_high: np.ndarray) -> tuple[np.ndarray, ...]:
+            right = dual + r_low / below - r_high / above  # noqa: B023
+            of_right = solve(right[:n])  # noqa: B023
+            dy = (of_right.sum() - give * right[n] - primal) / (of_ones.sum() + give)  # noqa: B023
+            dx = np.append(of_right - of_ones * dy, give * (right[n] + dy))  # noqa: B023
+            return dx, dy, (r_low - z_low * dx) / below, (r_high + z_high * dx) / above  # noqa: B023
+
+        def longest(dx: np.ndarray, dz_low: np.ndarray, dz_high: np.ndarray) -> float:
+            return min(
+                _room(below, dx),
+                _room(above, -dx),
+                _room(z_low, dz_low),
+                _room(z_high, dz_high),  # noqa: B023
+            )
+
+        dx, dy, dz_low, dz_high = direction(-z_low * below, -z_high * above)
+        step = longest(dx, dz_low, dz_high)
+        ahead = (z_low + step * dz_low) @ (below + step * dx) + (z_high + step * dz_high) @ (
+            above - step * dx
+        )
+        centre = (float(ahead) / (2 * inside.sum()) / mu) ** 3 * mu
+        dx, dy, dz_low, dz_high = direction(
+            inside * (centre - dx * dz_low) - z_low * below, inside * (centre + dx * dz_high) - z_high * above
+        )
+        step = min(1.0, 0.995 * longest(dx, dz_low, dz_high))
+        x, y = x + step * dx, y + step * float(dy)
+        z_low, z_high = z_low + step * dz_low, z_high + step * dz_high
+    # An interior point has no zeros: drop the smallest weights, as many as cannot be felt in the gap.
+    w = x[:n].copy()
+    order = np.argsort(w)
+    w[order[np.cumsum(w[order]) <= 0.1 * tol * objective / total[1]]] = 0.0
+    return project_box_sum(w, upper, total)
+
+
+def _with_kernel(K: np.ndarray, D: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return v -> (K + D)^-1 v by a factorisation of K + D."""
+    H = K + np.diag(D + 1e-13 * np.trace(K) / len(K))
+    factor = cho_factor(H, lower=True, overwrite_a=True, check_finite=False)
+    return lambda v: np.asarray(cho_solve(factor, v, check_finite=False))
+
+
+def _with_factor(F: np.ndarray, D: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return v -> (F F' + D)^-1 v by the Woodbury identity."""
+    scaled = F / D[:, None]
+    small = np.eye(F.shape[1]) + F.T @ scaled
+    factor = cho_factor(small, lower=True, overwrite_a=True, check_finite=False)
+    return lambda v: v / D - scaled @ cho_solve(factor, scaled.T @ v, check_finite=False)
+
+
+def low_rank_factor(K: np.ndarray, most: int, tol: float = 1e-9) -> np.ndarray | None:
+    """Return F of shape (n, r), r <= most, with trace(K - F F') <= tol trace(K); None when there is none.
+
+    Cholesky factorisation with diagonal pivoting, stopped early; Fine & Scheinberg, JMLR 2001.
+
+    >>> low_rank_factor(np.outer([1.0, 2.0], [1.0, 2.0]), most=1)
+    array([[1.],
+           [2.]])
+    """
+    left = K.diagonal().astype(float)
+    enough = tol * left.sum()
+    F = np.zeros((len(K), most))
+    for r in range(most):
+        pivot = int(np.argmax(left))
+        if left.sum() <= enough:
+            return F[:, :r]
+        F[:, r] = (K[:, pivot] - F[:, :r] @ F[pivot, :r]) / np.sqrt(left[pivot])
+        left = np.maximum(left - F[:, r] ** 2, 0.0)
+        left[pivot] = 0.0
+    return F if left.sum() <= enough else None
+
+
+def _room(distance: np.ndarray, step: np.ndarray) -> float:
+    """Return how far, at most 1, one may go along a step before a distance is used up."""
+    shrinking = step < 0
+    return min(1.0, float((distance[shrinking] / -step[shrinking]).min())) if shrinking.any() else 1.0
+
+
+def largest_eigenvalue(product: Any, n: int, rounds: int = 30) -> float:
+    """Return an upper estimate of the largest eigenvalue of a positive semidefinite map, by power iteration."""
+    v = np.ones(n) / np.sqrt(n)
+    value = 1.0
+    for _ in range(rounds):
+        u = product(v)
+        value = float(np.linalg.norm(u))
+        if value == 0:
+            return 1.0
+        v = u / value
+    return 1.01 * value
+
+
+def project_box_sum(v: np.ndarray, upper: float, total: tuple[float, float]) -> np.ndarray:
+    """Return the nearest point to v with entries in [0, upper] and a sum within `total`.
+
+    The point is clip(v - tau, 0, upper), where tau = 0 if the sum is allowed and else solves for the nearer bound.
+    """
+    w = np.clip(v, 0.0, upper)
+    low, high = total
+    bound = low if w.sum() < low else high if w.sum() > high else None
+    if bound is None:
+        return w
+
+    def excess(tau: float) -> float:
+        return float(np.clip(v - tau, 0.0, upper).sum() - bound)
+
+    tau = brentq(excess, v.min() - upper - 1.0, v.max() + 1.0, xtol=1e-14, rtol=1e-14)
+    w = np.clip(v - tau, 0.0, upper)
+    free = (w > 0) & (w < upper)
+    if free.any():
+        w[free] += (bound - w.sum()) / free.sum()
+        w = np.clip(w, 0.0, upper)
+    return w
+
+
+def least_linear(gradient: np.ndarray, upper: float, total: tuple[float, float]) -> np.ndarray:
+    """Return the minimiser of gradient's over 0 <= s <= upper and total[0] <= sum s <= total[1].
+
+    Fill the smallest entries first: negative ones up to the largest sum, others only up to the smallest sum.
+    """
+    order = np.argsort(gradient, kind="stable")
+    budget = np.where(gradient[order] < 0, total[1], total[0])
+    filled = np.clip(budget - upper * np.arange(len(gradient)), 0.0, upper)
+    s = np.empty_like(gradient)
+    s[order] = filled
+    return s
