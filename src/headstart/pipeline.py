@@ -149,13 +149,13 @@ def run(
     )
     with road.noting():
         road.notes.extend(aligned.notes)
+        learner = make_learner(learner, task, random_state)
+        candidates, left_out = shortlist(_seeded(methods, random_state), learner, merged, target, plan)
         progress("look", 0, 1)
         shift = measure_shift(
             merged, target, kinds=plan.kinds, vectorizer=vectorizer, random_state=random_state
         )
         progress("look", 1, 1)
-        learner = make_learner(learner, task, random_state)
-        candidates, left_out = shortlist(_seeded(methods, random_state), learner, merged, target, plan)
         return road.travel(candidates, left_out, target, test, shift, learner, source=merged, sources=sources)
 
 
@@ -512,7 +512,8 @@ class _Road:
             reference = choice
         else:
             open_ones.sort(key=lambda candidate: candidate.name != "source-only")
-            metric = metric_for(self.plan.task, None)
+            # Probabilities of source rows are not part of the contract: what is compared is the task's first metric.
+            self.metric = metric = metric_for(self.plan.task, None)
             trial = try_without_labels(
                 open_ones,
                 source,

@@ -308,7 +308,7 @@ def _texts(values: pd.Series) -> np.ndarray:
 def _date_parts(values: pd.Series) -> list[np.ndarray]:
     days = _dates(values.astype(object).where(values.notna(), None))
     count = (days - _epoch()).dt.total_seconds() / 86400.0
-    return [part.to_numpy(dtype=float) for part in (count, days.dt.month, days.dt.dayofweek)]
+    return [part.to_numpy(dtype=float) for part in (count, days.dt.month, days.dt.day_of_week)]
 
 
 def _epoch() -> pd.Timestamp:

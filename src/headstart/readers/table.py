@@ -111,7 +111,7 @@ def read_domains(
         raise InputError(
             f"{where}: row {row}: the domain column {domain_column!r} is empty; name the row's domain"
         )
-    names = of_row.map(_domain_name)
+    names = of_row.map(_text)
     rest = frame.drop(columns=domain_column)
     return {
         name: _domain(rest[(names == name).to_numpy()].reset_index(drop=True), label, name, task, where)
@@ -125,8 +125,8 @@ def _is_absent(label: str | None, frame: pd.DataFrame) -> bool:
     }
 
 
-def _domain_name(value: object) -> str:
-    """Name a domain: 3.0 (a whole number in a column with a gap, say) is called 3."""
+def _text(value: object) -> str:
+    """Write a cell as text: 3.0 (a whole number in a column with a gap, say) is 3."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
@@ -167,12 +167,10 @@ def _frame(what: str | Path | pd.DataFrame, categories: Sequence[str]) -> tuple[
         raise InputError(f"{where}: column {twice[0]!r} is there twice; rename one")
     if not len(frame):
         raise InputError(f"{where}: has columns but no rows")
-    for column in categories:
-        if column in frame.columns:
-            known = frame[column].notna()
-            frame = frame.assign(
-                **{column: frame[column].astype(object).where(~known, frame[column].astype(str))}
-            )
+    as_text = {
+        name: frame[name].map(_text, na_action="ignore") for name in categories if name in frame.columns
+    }
+    frame = frame.assign(**{name: values.astype("category") for name, values in as_text.items()})
     return frame, where
 
 
