@@ -77,6 +77,6 @@ class FormulaExtension(Extension):
         md.preprocessors.register(Formulas(md), "formulas", 40)
 
 
-def on_config(config):  # noqa: ANN001, ANN201, D103  (mkdocs calls it)
+def on_config(config):  # noqa: D103  (mkdocs calls it)
     config.markdown_extensions.append(FormulaExtension())
     return config

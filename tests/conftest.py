@@ -40,7 +40,7 @@ def pair(noise, seed, n_source=300, n_labelled=40, n_rest=300, flipped=False):
     return source, target, Domain(Xt[n_labelled:], yt[n_labelled:], name="test")
 
 
-@pytest.fixture()
+@pytest.fixture
 def mixed_files(tmp_path, patients):
     """Two CSV files, younger.csv and older.csv, and one with both, patients.csv."""
     for group, rows in patients.groupby("group"):
@@ -49,7 +49,7 @@ def mixed_files(tmp_path, patients):
     return tmp_path
 
 
-@pytest.fixture()
+@pytest.fixture
 def frame():
     """A small table with numbers, text, dates and gaps."""
     return pd.DataFrame(

@@ -21,7 +21,7 @@ def command(*arguments):
     return run_command([str(argument) for argument in arguments])
 
 
-@pytest.fixture()
+@pytest.fixture
 def here(mixed_files, monkeypatch):
     monkeypatch.chdir(mixed_files)
     return mixed_files
@@ -37,9 +37,7 @@ def test_one_file_two_files_and_python_give_the_same_verdict(here, patients, cap
         "--label", "progressed", "--out", "one", *QUICK,
     )  # fmt: skip
     two = command("run", "younger.csv", "older.csv", "--label", "progressed", "--out", "two", *QUICK)
-    named = command(
-        "run", "-s", "younger.csv", "-t", "older.csv", "-l", "progressed", "--out", "named", *QUICK
-    )
+    named = command("run", "-s", "younger.csv", "-t", "older.csv", "-l", "progressed", "--out", "named", *QUICK)
     assert (one, two, named) == (0, 0, 0)
     source = headstart.read("younger.csv", label="progressed")
     target = headstart.read("older.csv", label="progressed")
@@ -52,13 +50,8 @@ def test_source_given_twice_equals_a_list_of_domains(here, patients):
     younger = pd.read_csv("younger.csv")
     younger[:100].to_csv("first.csv", index=False)
     younger[100:].to_csv("second.csv", index=False)
-    assert (
-        command("run", "-s", "first.csv", "-s", "second.csv", "-t", "older.csv", "-l", "progressed", *QUICK)
-        == 0
-    )
-    assert (
-        command("run", "first.csv", "second.csv", "older.csv", "-l", "progressed", "--out", "p", *QUICK) == 0
-    )
+    assert command("run", "-s", "first.csv", "-s", "second.csv", "-t", "older.csv", "-l", "progressed", *QUICK) == 0
+    assert command("run", "first.csv", "second.csv", "older.csv", "-l", "progressed", "--out", "p", *QUICK) == 0
     assert command("run", "younger.csv", "older.csv", "-l", "progressed", "--out", "whole", *QUICK) == 0
     sources = [headstart.read(name, label="progressed") for name in ("first.csv", "second.csv")]
     result = headstart.run(sources, headstart.read("older.csv", label="progressed"), repeats=1)

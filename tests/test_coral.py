@@ -7,7 +7,7 @@ from scipy.linalg import fractional_matrix_power
 from headstart.features import CORAL
 
 
-@pytest.fixture()
+@pytest.fixture
 def rows():
     rng = np.random.default_rng(0)
     mix = rng.normal(size=(6, 6))
@@ -18,12 +18,8 @@ def rows():
 def test_coral_equals_its_closed_form(rows, reg):
     Xs, Xt = rows
     Cs, Ct = np.cov(Xs.T) + reg * np.eye(6), np.cov(Xt.T) + reg * np.eye(6)
-    closed = (Xs - Xs.mean(0)) @ fractional_matrix_power(Cs, -0.5) @ fractional_matrix_power(
-        Ct, 0.5
-    ) + Xt.mean(0)
-    np.testing.assert_allclose(
-        CORAL(reg=reg).fit(Xs, Xt).transform_source(Xs), closed, rtol=1e-10, atol=1e-10
-    )
+    closed = (Xs - Xs.mean(0)) @ fractional_matrix_power(Cs, -0.5) @ fractional_matrix_power(Ct, 0.5) + Xt.mean(0)
+    np.testing.assert_allclose(CORAL(reg=reg).fit(Xs, Xt).transform_source(Xs), closed, rtol=1e-10, atol=1e-10)
 
 
 def test_coral_gives_the_source_the_targets_covariance_and_mean(rows):

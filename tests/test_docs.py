@@ -116,9 +116,7 @@ def prepared(tmp_path_factory):
     with contextlib.chdir(folder), threadpool_limits(1):
         run_python(next(block for language, block in fences(DOCS / "getting-started.md")), {})
     earlier = tmp_path_factory.mktemp("earlier")
-    younger, older = (
-        headstart.read(folder / f"{name}.csv", label="progression") for name in ("younger", "older")
-    )
+    younger, older = (headstart.read(folder / f"{name}.csv", label="progression") for name in ("younger", "older"))
     with threadpool_limits(1):
         headstart.learn(younger).save(earlier / "younger.knowledge")
         headstart.run(younger, older, methods=["pooled", "coral"], repeats=2).save(earlier / "out")
@@ -157,9 +155,7 @@ def test_only_what_belongs_elsewhere_is_not_executed(page):
 def test_every_option_stands_on_the_page_of_its_command(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert run_command([command, "--help"]) == 0
-    offered = set(
-        re.findall(r"(?<![\w-])--?[a-z][a-z-]*(?= )", "\n".join(option_lines(capsys.readouterr().out)))
-    )
+    offered = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*(?= )", "\n".join(option_lines(capsys.readouterr().out))))
     text = (DOCS / "commands" / f"{command}.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `-")]
     told = set(re.findall(r"--?[a-z][a-z-]*", " ".join(rows)))
@@ -227,9 +223,7 @@ def site(tmp_path_factory):
 
 
 def test_the_site_has_every_page(site):
-    assert [
-        page for page in PAGES[1:] if not (site / page.relative_to(DOCS).with_suffix(".html")).is_file()
-    ] == []
+    assert [page for page in PAGES[1:] if not (site / page.relative_to(DOCS).with_suffix(".html")).is_file()] == []
 
 
 def test_the_site_loads_nothing_from_elsewhere(site):
@@ -240,9 +234,7 @@ def test_the_site_loads_nothing_from_elsewhere(site):
         resources.feed(page.read_text(encoding="utf-8"))
         assert [place for place in resources.loaded if re.match(r"(https?:)?//", place)] == [], page
     for sheet in site.rglob("*.css"):
-        assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", sheet.read_text(encoding="utf-8")), (
-            sheet
-        )
+        assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet
 
 
 def test_every_formula_of_the_site_is_drawn(site):

@@ -19,9 +19,7 @@ HEAVY = (
 
 def loaded_by(code):
     program = f"{code}\nimport sys\nprint(' '.join(m for m in {HEAVY} if m in sys.modules))"
-    return subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    ).stdout.split()
+    return subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
 
 
 def test_importing_headstart_loads_nothing_heavy():

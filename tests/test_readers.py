@@ -15,9 +15,7 @@ def refused(message, what, **settings):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "separator"), [(".csv", ","), (".csv", ";"), (".tsv", "\t"), (".txt", "\t")]
-)
+@pytest.mark.parametrize(("suffix", "separator"), [(".csv", ","), (".csv", ";"), (".tsv", "\t"), (".txt", "\t")])
 def test_text_tables_read_the_same_whatever_separates_the_cells(tmp_path, frame, suffix, separator):
     path = tmp_path / f"rows{suffix}"
     frame.to_csv(path, sep=separator, index=False)
@@ -155,9 +153,7 @@ def test_infinite_numbers_name_the_cell():
 
 
 def test_a_column_that_is_empty_where_it_is_fitted_stays_usable():
-    fitted = Vectorizer(kinds={"a": "number", "b": "number"}).fit(
-        [pd.DataFrame({"a": [None, None], "b": [1, 2]})]
-    )
+    fitted = Vectorizer(kinds={"a": "number", "b": "number"}).fit([pd.DataFrame({"a": [None, None], "b": [1, 2]})])
     assert np.isfinite(fitted.transform(pd.DataFrame({"a": [3.0], "b": [None]}))).all()
 
 

@@ -199,11 +199,7 @@ def test_page_can_be_read_without_seeing_it(name):
     assert tags.count("table") == tags.count("caption")
     assert all("scope" in attrs for tag, attrs in page.elements if tag == "th")
     for tag, attrs in page.elements:
-        assert (
-            tag != "svg"
-            or attrs.get("aria-hidden") == "true"
-            or (attrs["role"] == "img" and attrs["aria-label"])
-        )
+        assert tag != "svg" or attrs.get("aria-hidden") == "true" or (attrs["role"] == "img" and attrs["aria-label"])
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -35,7 +35,7 @@ def test_columns_that_differ_are_found_and_named():
     other = {f"c{i}": rng.normal(size=300) for i in range(8)} | {"c3": rng.normal(1, 1, 300)}
     a = pd.DataFrame(frame).assign(town=rng.choice(["Ulm", "Bonn"], 300))
     b = pd.DataFrame(other).assign(town=rng.choice(["Ulm", "Bonn"], 300, p=[0.9, 0.1]))
-    kinds = {name: "number" for name in frame} | {"town": "category"}
+    kinds = dict.fromkeys(frame, "number") | {"town": "category"}
     differing = {shift.column for shift in column_shifts(a, b, kinds) if shift.q <= 0.05}
     assert differing == {"c3", "town"}
 
@@ -43,10 +43,7 @@ def test_columns_that_differ_are_found_and_named():
 def test_false_discoveries_are_controlled():
     rng = np.random.default_rng(1)
     found = [
-        any(
-            shift.q <= 0.05
-            for shift in column_shifts(rng.normal(size=(50, 20)), rng.normal(size=(50, 20)), None)
-        )
+        any(shift.q <= 0.05 for shift in column_shifts(rng.normal(size=(50, 20)), rng.normal(size=(50, 20)), None))
         for _ in range(60)
     ]
     assert np.mean(found) <= 0.15
@@ -64,7 +61,5 @@ def test_label_shift_is_tested_where_both_have_labels():
 
 def test_equal_domains_can_not_be_told_apart():
     rng = np.random.default_rng(0)
-    shift = measure_shift(
-        Domain(rng.normal(size=(200, 3)), name="a"), Domain(rng.normal(size=(200, 3)), name="b")
-    )
+    shift = measure_shift(Domain(rng.normal(size=(200, 3)), name="a"), Domain(rng.normal(size=(200, 3)), name="b"))
     assert "can't be told apart" in str(shift)

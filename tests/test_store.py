@@ -10,14 +10,14 @@ from sklearn.linear_model import LogisticRegression
 
 import headstart
 from headstart import Domain
-from headstart.delivery import Plan, fit_target_only
 from headstart.baselines import TargetOnly
+from headstart.delivery import Plan, fit_target_only
 from headstart.errors import StoreError
 from headstart.store import dump_part, load_part, read_folder, staged, write_folder
 from headstart.store.folder import seal
 
 
-@pytest.fixture()
+@pytest.fixture
 def model():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 3))
@@ -25,7 +25,7 @@ def model():
     return fit_target_only(TargetOnly(), LogisticRegression(), target, Plan("classification"))[0]
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(model, tmp_path):
     model.save(tmp_path / "model")
     return tmp_path / "model"
@@ -40,9 +40,7 @@ def refused(folder, message):
 def reseal(folder, **changes):
     """Write a manifest with a right checksum, as a careful forger would."""
     manifest = json.loads((folder / "manifest.json").read_text()) | changes
-    files = {
-        name: (folder / name).read_bytes() for name in manifest.pop("files") if (folder / name).is_file()
-    }
+    files = {name: (folder / name).read_bytes() for name in manifest.pop("files") if (folder / name).is_file()}
     manifest.pop("checksum")
     kind = manifest.pop("kind")
     (folder / "manifest.json").write_text(seal(kind, manifest, files))

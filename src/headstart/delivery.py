@@ -133,9 +133,7 @@ class Model:
         if check_on is not None:
             again = _model_from(manifest, files, "the saved model")
             if not np.array_equal(self.predict(check_on), again.predict(check_on)):
-                raise StoreError(
-                    "the saved model predicts otherwise than the one in memory; please report this"
-                )
+                raise StoreError("the saved model predicts otherwise than the one in memory; please report this")
         write_folder(Path(folder), "model", manifest, files)
 
 
@@ -252,9 +250,7 @@ def fit_together(
     method: Method, learner: Any, source: Domain, target: Domain, plan: Plan
 ) -> tuple[Model, dict[str, float]]:
     """Run the four steps where both domains are at hand, the vectoriser fitted on the rows the method may see."""
-    seen = {"both": [source.X, target.X], "source": [source.X], "target": [target.X]}[
-        method.needs.prepared_on
-    ]
+    seen = {"both": [source.X, target.X], "source": [source.X], "target": [target.X]}[method.needs.prepared_on]
     vectorizer = Vectorizer(plan.vectorizer, plan.kinds).fit(seen)
     journey = four_steps(
         clone(method),
@@ -265,9 +261,7 @@ def fit_together(
     return _delivered(vectorizer, journey.predictor, plan, method, learner, target), journey.seconds
 
 
-def fit_target_only(
-    method: Method, learner: Any, target: Domain, plan: Plan
-) -> tuple[Model, dict[str, float]]:
+def fit_target_only(method: Method, learner: Any, target: Domain, plan: Plan) -> tuple[Model, dict[str, float]]:
     """Run a method that takes nothing from the source."""
     vectorizer = Vectorizer(plan.vectorizer, plan.kinds).fit([target.X])
     vectors = target.with_rows(vectorizer.transform(target.X))
@@ -311,9 +305,7 @@ def read_parcel(path: str | Path, make: Callable[[str, dict[str, Any]], Method])
         }
         vectorizer, learner = parts.pop("vectorizer"), parts.pop("learner")
         parameters = {name: _from_json(value) for name, value in manifest["parameters"].items()}
-        knowledge = Knowledge(
-            manifest["method"], manifest["holds_source_rows"], arrays, parts, manifest["facts"]
-        )
+        knowledge = Knowledge(manifest["method"], manifest["holds_source_rows"], arrays, parts, manifest["facts"])
         plan = Plan(manifest["task"], manifest["kinds"], vectorizer.spec, manifest["label"])
     except (KeyError, SafetensorError) as error:
         raise StoreError(f"{path}: lacks a part ({error}); learn again") from error

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from headstart.errors import InputError
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from scipy.sparse import sparray, spmatrix
-
-    Rows = np.ndarray | pd.DataFrame | spmatrix | sparray
-
+#: Rows of a domain: an array, a sparse matrix or a DataFrame of shape (n, d).
+Rows = Any
 Task = Literal["classification", "regression"]
 TASKS: tuple[Task, ...] = ("classification", "regression")
 
@@ -228,11 +224,7 @@ def as_labels(y: Any, where: str = "labels") -> np.ndarray:
     if hasattr(y, "to_numpy"):
         y = y.to_numpy(dtype=object) if getattr(y.dtype, "kind", "O") not in "fiub" else y.to_numpy()
     if not isinstance(y, np.ndarray):
-        y = (
-            np.asarray(y, dtype=object)
-            if any(not isinstance(item, int | float | str) for item in y)
-            else np.asarray(y)
-        )
+        y = np.asarray(y, dtype=object) if any(not isinstance(item, int | float | str) for item in y) else np.asarray(y)
     if y.ndim != 1:
         raise InputError(f"{where}: labels must be one column, not an array of shape {y.shape}")
     if y.dtype.kind in "USfiub":
@@ -246,7 +238,9 @@ def as_labels(y: Any, where: str = "labels") -> np.ndarray:
         raise InputError(f"{where}: the labels mix {' and '.join(sorted(kinds))}; write them one way")
     if kinds == {"numbers"}:
         return np.array([np.nan if lost else float(item) for item, lost in zip(y, gone, strict=True)])
-    return np.where(gone, None, y)
+    y = y.copy()
+    y[gone] = None
+    return y
 
 
 def _kind(label: object) -> str:
@@ -310,9 +304,7 @@ def require_classes(task: Task | None, source_labels: np.ndarray, target: Domain
         )
     classes = np.union1d(np.unique(source_labels), target.classes if target.n_labelled else source_labels[:0])
     if len(classes) < 2:
-        raise InputError(
-            f"one class only ({classes[0]}): there is nothing to tell apart; add rows of another class"
-        )
+        raise InputError(f"one class only ({classes[0]}): there is nothing to tell apart; add rows of another class")
     if 0 < target.n_labelled < len(classes):
         raise InputError(
             f"{target.name}: {target.n_labelled} labelled rows for {len(classes)} classes; label at least one row "

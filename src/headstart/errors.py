@@ -26,9 +26,9 @@ class StoreError(HeadstartError, ValueError):
 
 def listed(names: Iterable[object], limit: int = 8) -> str:
     """Write names for a message: quoted, in order, cut after `limit`."""
-    names = [repr(str(name)) for name in names]
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+    quoted = [repr(str(name)) for name in names]
+    more = f" and {len(quoted) - limit} more" if len(quoted) > limit else ""
+    return ", ".join(quoted[:limit]) + more
 
 
 def unknown_name(kind: str, name: object, known: Iterable[object], where: str = "") -> str:
@@ -40,7 +40,5 @@ def unknown_name(kind: str, name: object, known: Iterable[object], where: str = 
     names = [str(item) for item in known]
     by_fold = {item.casefold().strip(): item for item in names}
     close = get_close_matches(str(name).casefold().strip(), by_fold, n=3, cutoff=0.6)
-    hint = (
-        f"did you mean {listed(by_fold[item] for item in close)}?" if close else f"there is {listed(names)}"
-    )
+    hint = f"did you mean {listed(by_fold[item] for item in close)}?" if close else f"there is {listed(names)}"
     return f"{where + ': ' if where else ''}no {kind} {str(name)!r}; {hint}"

@@ -29,9 +29,7 @@ def make_learner(learner: Any, task: Task, random_state: int) -> Any:
             raise InputError(unknown_name(f"{task} learner", name, LEARNERS[task]))
         learner = _named(name, task)
     elif not (is_classifier(learner) if task == "classification" else is_regressor(learner)):
-        raise InputError(
-            f"{type(learner).__name__} is not for {task}; give a learner that is, or set the task"
-        )
+        raise InputError(f"{type(learner).__name__} is not for {task}; give a learner that is, or set the task")
     learner = clone(learner)
     unset = {
         name: random_state

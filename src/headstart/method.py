@@ -197,9 +197,7 @@ def _timed(clock: dict[str, float], step: str, work: Callable[[], Any]) -> Any:
     return done
 
 
-def unmet_needs(
-    method: Method, learner: Any, *, task: Task | None = None, target: Domain | None = None
-) -> str | None:
+def unmet_needs(method: Method, learner: Any, *, task: Task | None = None, target: Domain | None = None) -> str | None:
     """Say in a few words what a method lacks to work here; None when nothing."""
     from scipy.sparse import issparse
 
@@ -217,9 +215,7 @@ def unmet_needs(
     return None
 
 
-def require(
-    method: Method, learner: Any, *, source: Domain | None = None, target: Domain | None = None
-) -> None:
+def require(method: Method, learner: Any, *, source: Domain | None = None, target: Domain | None = None) -> None:
     """Refuse what a method can't work with.
 
     Raises

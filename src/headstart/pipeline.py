@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,38 +11,18 @@ import numpy as np
 from sklearn.base import clone
 
 from headstart.catalogue import make
-from headstart.choose import (
-    GUARDS,
-    Candidate,
-    Decision,
-    Trial,
-    decide,
-    shortlist,
-    try_all,
-    try_without_labels,
-)
+from headstart.choose import shortlist
 from headstart.choose.candidates import TARGET_ONLY, from_parcel
-from headstart.choose.unlabelled import rows_to_show_a_gain
-from headstart.delivery import Model, Parcel, Plan, pack, read_parcel, versions, without_rows
+from headstart.delivery import Parcel, Plan, pack, read_parcel, without_rows
 from headstart.domain import Domain, Task, require_classes, require_learnable, stack
 from headstart.errors import InputError, unknown_name
-from headstart.evidence import Curve, Gain, Metric, Shift, learning_curve, measure_shift
-from headstart.evidence.gain import metric_for, paired_interval
+from headstart.evidence import measure_shift
+from headstart.evidence.gain import metric_for
 from headstart.learners import make_learner
 from headstart.method import Method
 from headstart.readers import align
-from headstart.result import Result, Tried
-
-#: Labelled target rows below which no gain is measured.
-LEAST_LABELLED = 4
-BUDGET_UNITS = {"s": 1, "m": 60, "h": 3600}
-
-#: (what is going on, how much is done, of how much)
-Progress = Callable[[str, int, int], None]
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Show nothing."""
+from headstart.result import Result
+from headstart.road import Progress, Road, silent
 
 
 def run(
@@ -64,7 +41,7 @@ def run(
     budget: str | float | None = None,
     random_state: int = 0,
     n_jobs: int = 1,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Result:
     """Find out whether and how a source helps a target, and deliver the model.
 
@@ -135,7 +112,7 @@ def run(
     test = None if test is None else replace(aligned.sources[-1], task=task).labelled_rows()
     require_learnable(merged, target)
     plan = Plan(task, aligned.kinds, vectorizer, merged.label or target.label)
-    road = _Road(
+    road = Road(
         plan,
         metric_for(task, metric),
         guard,
@@ -152,9 +129,7 @@ def run(
         learner = make_learner(learner, task, random_state)
         candidates, left_out = shortlist(_seeded(methods, random_state), learner, merged, target, plan)
         progress("look", 0, 1)
-        shift = measure_shift(
-            merged, target, kinds=plan.kinds, vectorizer=vectorizer, random_state=random_state
-        )
+        shift = measure_shift(merged, target, kinds=plan.kinds, vectorizer=vectorizer, random_state=random_state)
         progress("look", 1, 1)
         return road.travel(candidates, left_out, target, test, shift, learner, source=merged, sources=sources)
 
@@ -205,9 +180,9 @@ def learn(
     require_classes(merged.task, merged.labels, replace(merged, y=None))
     chosen = make(method)
     if chosen.needs.source_rows or not chosen.needs.source_labels:
+        why = "needs the source rows at the target" if chosen.needs.source_rows else "takes nothing from the source"
         raise InputError(
-            f"{type(chosen).__name__} {'needs the source rows at the target' if chosen.needs.source_rows else 'takes nothing from the source'}; "
-            "methods whose knowledge can travel: regular-transfer, source-only"
+            f"{type(chosen).__name__} {why}; methods whose knowledge can travel: regular-transfer, source-only"
         )
     plan = Plan(merged.task, aligned.kinds, vectorizer, merged.label)
     parcel = pack(clone(chosen), make_learner(learner, merged.task, random_state), merged, plan)
@@ -227,7 +202,7 @@ def carry(
     budget: str | float | None = None,
     random_state: int = 0,
     n_jobs: int = 1,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Result:
     """Run the second half of the road at the target: the same result as `run` with that method, without the source.
 
@@ -248,11 +223,9 @@ def carry(
     _require_domains([], target, test)
     target = _with_columns_of(parcel, target)
     test = None if test is None else replace(_with_columns_of(parcel, test), task=plan.task).labelled_rows()
-    classes = parcel.knowledge.facts.get("classes") or getattr(
-        parcel.knowledge.parts.get("model"), "classes_", []
-    )
+    classes = parcel.knowledge.facts.get("classes") or getattr(parcel.knowledge.parts.get("model"), "classes_", [])
     require_classes(plan.task, np.array(classes), target)
-    road = _Road(
+    road = Road(
         plan,
         metric_for(plan.task, metric),
         guard,
@@ -276,9 +249,7 @@ def carry(
 def _require_domains(sources: list[Domain], target: Domain, test: Domain | None) -> None:
     for domain in (*sources, target, *([] if test is None else [test])):
         if not isinstance(domain, Domain):
-            raise InputError(
-                f"run takes domains, not {type(domain).__name__}; make one with headstart.read(...)"
-            )
+            raise InputError(f"run takes domains, not {type(domain).__name__}; make one with headstart.read(...)")
         if not len(domain):
             raise InputError(f"{domain.name}: has no rows")
     if test is not None and not test.n_labelled:
@@ -323,289 +294,3 @@ def _seeded(methods: Sequence[str | Method] | None, random_state: int) -> Sequen
             made.set_params(random_state=random_state)
         seeded.append(made)
     return seeded
-
-
-def _seconds(budget: str | float | None) -> float:
-    if budget is None:
-        return float("inf")
-    text = str(budget).strip().lower()
-    number, unit = (text[:-1], text[-1]) if text[-1:] in BUDGET_UNITS else (text, "s")
-    try:
-        seconds = float(number) * BUDGET_UNITS[unit]
-    except ValueError:
-        raise InputError(f"budget must be a time such as '90s', '5m' or '1h', not {budget!r}") from None
-    if not seconds > 0:
-        raise InputError(f"budget must be more than zero, not {budget!r}")
-    return seconds
-
-
-class _Road:
-    """From candidates to the result: what `run` and `carry` have in common."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        metric: Metric,
-        guard: str,
-        folds: int,
-        repeats: int,
-        curve_draws: int,
-        budget: str | float | None,
-        random_state: int,
-        n_jobs: int,
-        progress: Progress,
-    ) -> None:
-        if guard not in GUARDS:
-            raise InputError(unknown_name("guard", guard, GUARDS))
-        if folds < 2 or repeats < 1:
-            raise InputError(f"folds must be 2 or more and repeats 1 or more, not {folds} and {repeats}")
-        self.plan, self.metric, self.guard = plan, metric, guard
-        self.folds, self.repeats, self.curve_draws = folds, repeats, curve_draws
-        self.random_state, self.n_jobs, self.progress = random_state, n_jobs, progress
-        self.start = time.monotonic()
-        self.deadline = self.start + _seconds(budget)
-        self.budget = budget
-        self.notes: list[str] = []
-
-    @contextmanager
-    def noting(self) -> Iterator[None]:
-        """Turn warnings into notes of the result."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            yield
-        self.notes.extend(dict.fromkeys(_first_line(item) for item in caught))
-
-    def tick(self, stage: str) -> Callable[[int, int], None]:
-        """Return a progress callback for one stage."""
-        return lambda done, total: self.progress(stage, done, total)
-
-    def travel(
-        self,
-        candidates: list[Candidate],
-        left_out: dict[str, str],
-        target: Domain,
-        test: Domain | None,
-        shift: Shift | None,
-        learner: Any,
-        *,
-        source: Domain | None = None,
-        sources: Sequence[Domain | str],
-    ) -> Result:
-        """Try, judge, deliver."""
-        by_name = {candidate.name: candidate for candidate in candidates}
-        curve, gain = None, None
-        if len(by_name) < len(candidates):
-            raise InputError("each method can be tried once in a run; give each name once")
-        if target.n_labelled >= LEAST_LABELLED and len(candidates) < 2:
-            raise InputError("target-only alone is no transfer; name a method that transfers")
-        if target.n_labelled >= LEAST_LABELLED:
-            trial = self._try(candidates, target)
-            choice = trial.choice()
-            gain = trial.gain_of_choice() if test is None else None
-            tried = _table(trial, by_name)
-            if gain is None and test is not None:
-                gain = self._gain_on(test, by_name[TARGET_ONLY].fit(target), by_name[choice].fit(target))
-            assert gain is not None  # noqa: S101
-            decision = decide(gain, choice, self.guard)
-            curve = self._curve(by_name[TARGET_ONLY], by_name[choice], target, test)
-            verdict, sentence = gain.verdict, _sentence(gain, curve, decision, choice)
-        else:
-            choice, tried, sentence = self._without_labels(candidates, source, target)
-            verdict, decision = "cannot be proven", Decision(choice, "chosen without target labels")
-        self.progress("deliver", 0, 1)
-        model, steps = by_name[decision.delivered].fit_timed(target)
-        self.progress("deliver", 1, 1)
-        return Result(
-            verdict=verdict,
-            sentence=sentence,
-            gain=gain,
-            decision=decision,
-            choice=choice,
-            metric=self.metric.name,
-            tried=tried,
-            left_out=left_out,
-            shift=shift,
-            curve=curve,
-            model=_with_card(model, by_name[decision.delivered], verdict),
-            steps=steps,
-            domains={
-                "sources": [_describe(domain) for domain in sources],
-                "target": _describe(target),
-                "test": None if test is None else _describe(test),
-                "columns": target.X.shape[1],
-                "classes": target.classes.tolist()
-                if target.task == "classification" and target.n_labelled
-                else None,
-            },
-            settings=self._settings(learner, candidates),
-            versions=versions(),
-            target=target,
-            notes=self.notes,
-            seconds=time.monotonic() - self.start,
-        )
-
-    def _try(self, candidates: list[Candidate], target: Domain) -> Trial:
-        trial = try_all(
-            candidates,
-            target,
-            self.metric,
-            folds=self.folds,
-            repeats=self.repeats,
-            n_jobs=self.n_jobs,
-            random_state=self.random_state,
-            deadline=self.deadline,
-            tick=self.tick("try"),
-        )
-        if len(trial.folds) < self.repeats:
-            self.notes.append(f"the budget ended trying after {len(trial.folds)} of {self.repeats} repeats")
-        return trial
-
-    def _gain_on(self, test: Domain, alone: Model, transfer: Model) -> Gain:
-        """Measure the gain of one model over another on rows that neither has seen the labels of."""
-        without = self.metric.utility(alone, test.X, test.labels)
-        with_source = self.metric.utility(transfer, test.X, test.labels)
-        mean, low, high = paired_interval(with_source - without)
-        how = f"{len(test)} labelled test rows, never used to learn or choose; paired interval over rows"
-        return Gain(
-            self.metric.name,
-            float(without.mean()),
-            float(with_source.mean()),
-            mean,
-            low,
-            high,
-            how,
-            len(test),
-        )
-
-    def _curve(
-        self, alone: Candidate, transfer: Candidate, target: Domain, test: Domain | None
-    ) -> Curve | None:
-        if not self.curve_draws or target.n_labelled < 2 * LEAST_LABELLED:
-            return None
-        return learning_curve(
-            alone,
-            transfer,
-            target,
-            self.metric,
-            test=test,
-            draws=self.curve_draws,
-            n_jobs=self.n_jobs,
-            random_state=self.random_state,
-            tick=self.tick("learning curve"),
-        )
-
-    def _without_labels(
-        self, candidates: list[Candidate], source: Domain | None, target: Domain
-    ) -> tuple[str, list[Tried], str]:
-        """Choose among candidates that need no target labels, and say what could be proven with how many."""
-        why = (
-            "has no labelled rows" if not target.n_labelled else f"has only {target.n_labelled} labelled rows"
-        )
-        open_ones = [candidate for candidate in candidates if not candidate.method.needs.target_labels]
-        if source is None or len(open_ones) == 1:
-            if not open_ones:
-                raise InputError(
-                    f"{target.name} {why}, and {candidates[-1].name} needs some; label a few rows"
-                )
-            choice, tried = open_ones[0].name, []
-            estimate = f"{choice} is the only candidate"
-            reference = choice
-        else:
-            open_ones.sort(key=lambda candidate: candidate.name != "source-only")
-            # Probabilities of source rows are not part of the contract: what is compared is the task's first metric.
-            self.metric = metric = metric_for(self.plan.task, None)
-            trial = try_without_labels(
-                open_ones,
-                source,
-                target,
-                self.plan,
-                metric,
-                random_state=self.random_state,
-                tick=self.tick("try"),
-            )
-            choice, reference = trial.choice(), trial.names[0]
-            tried = [
-                Tried(c.name, str(c.family), score, None, None, None, None)
-                for c, score in zip(open_ones, trial.scores, strict=True)
-            ]
-            shown = metric.show(trial.scores[trial.names.index(choice)])
-            estimate = f"{choice} chosen by importance-weighted source validation ({metric.name} {shown} if only covariates shift)"
-            if trial.effective_rows < 30:
-                self.notes.append(
-                    f"the importance-weighted scores rest on {trial.effective_rows:.0f} effective source rows: "
-                    "the target lies where the source has few rows, so do not trust them far"
-                )
-        advice = self._advice(choice, reference, {c.name: c for c in open_ones}, target)
-        return choice, tried, f"a gain cannot be proven: {target.name} {why}. {estimate}. {advice}"
-
-    def _advice(self, choice: str, reference: str, by_name: dict[str, Candidate], target: Domain) -> str:
-        if self.plan.task == "regression":
-            return "Label 100 target rows or more and run again to have the gain measured."
-        disagreement = 0.25
-        if choice != reference:
-            one, other = by_name[choice].fit(target), by_name[reference].fit(target)
-            disagreement = max(disagreement, float((one.predict(target.X) != other.predict(target.X)).mean()))
-        rows = rows_to_show_a_gain(disagreement, 0.05)
-        few = rows_to_show_a_gain(disagreement, 0.10)
-        return f"About {few} labelled target rows would show a gain of 10 points, {rows} one of 5."
-
-    def _settings(self, learner: Any, candidates: list[Candidate]) -> dict[str, Any]:
-        return {
-            "random_state": self.random_state,
-            "learner": repr(learner),
-            "metric": self.metric.name,
-            "guard": self.guard,
-            "vectorizer": self.plan.vectorizer
-            if isinstance(self.plan.vectorizer, str)
-            else repr(self.plan.vectorizer),
-            "folds": self.folds,
-            "repeats": self.repeats,
-            "curve_draws": self.curve_draws,
-            "budget": self.budget,
-            "methods": {candidate.name: repr(candidate.method) for candidate in candidates},
-        }
-
-
-def _first_line(caught: warnings.WarningMessage) -> str:
-    return str(caught.message).strip().splitlines()[0]
-
-
-def _describe(domain: Domain | str) -> dict[str, Any]:
-    if isinstance(domain, str):
-        return {"name": domain, "rows": None, "labelled": None}
-    return {"name": domain.name, "rows": len(domain), "labelled": domain.n_labelled}
-
-
-def _table(trial: Trial, by_name: dict[str, Candidate]) -> list[Tried]:
-    lines = []
-    for name, seconds in zip(trial.names, trial.seconds, strict=True):
-        gain = trial.gain(name)
-        known = name != TARGET_ONLY
-        lines.append(
-            Tried(
-                name,
-                str(by_name[name].family),
-                trial.score(name),
-                gain.gain if known else None,
-                gain.low if known else None,
-                gain.high if known else None,
-                seconds,
-            )
-        )
-    return lines
-
-
-def _sentence(gain: Gain, curve: Curve | None, decision: Decision, choice: str) -> str:
-    """Say the verdict in one line."""
-    if gain.verdict == "helps":
-        worth = f", {curve}" if curve is not None and curve.worth is not None else ""
-        return f"transfer helps: {gain}{worth}; {decision.delivered} is delivered"
-    lead = "transfer hurts" if gain.verdict == "hurts" else "no evidence that transfer helps"
-    more = ""
-    if gain.rows_to_settle is not None and gain.verdict == "no evidence":
-        more = f"; about {gain.rows_to_settle} labelled rows would settle a gain of this size"
-    return f"{lead}: {gain}{more}; {decision.delivered} is delivered"
-
-
-def _with_card(model: Model, candidate: Candidate, verdict: str) -> Model:
-    return replace(model, card={**model.card, "name": candidate.name, "verdict": verdict})

@@ -19,9 +19,7 @@ from headstart.method import Method, four_steps, require, unmet_needs
 
 
 def _predictor_has(name: str) -> Any:
-    return available_if(
-        lambda transfer: hasattr(getattr(transfer, "predictor_", None) or transfer.learner, name)
-    )
+    return available_if(lambda transfer: hasattr(getattr(transfer, "predictor_", None) or transfer.learner, name))
 
 
 class Transfer(MetaEstimatorMixin, BaseEstimator):
@@ -116,22 +114,16 @@ class Transfer(MetaEstimatorMixin, BaseEstimator):
         X = self._rows(X)
         names = np.asarray(domain).astype(str)
         if names.shape != (X.shape[0],):
-            raise InputError(
-                f"domain must name the domain of each of the {X.shape[0]} rows, not {names.shape}"
-            )
+            raise InputError(f"domain must name the domain of each of the {X.shape[0]} rows, not {names.shape}")
         is_target = names == self.target
         if not is_target.any():
             raise InputError(unknown_name("domain", self.target, np.unique(names)) + " (set target=...)")
         if is_target.all():
-            raise InputError(
-                f"all rows are of the target {self.target!r}; there is no source to transfer from"
-            )
+            raise InputError(f"all rows are of the target {self.target!r}; there is no source to transfer from")
         labels = as_labels(y)
         if len(labels) != X.shape[0]:
             raise InputError(f"{X.shape[0]} rows but {len(labels)} labels")
-        source = Domain(
-            X[~is_target], labels[~is_target], "source", task=self._task, origin=names[~is_target]
-        )
+        source = Domain(X[~is_target], labels[~is_target], "source", task=self._task, origin=names[~is_target])
         return source, Domain(X[is_target], labels[is_target], self.target, task=self._task)
 
     def _rows(self, X: Any) -> Any:
@@ -182,6 +174,4 @@ class Transfer(MetaEstimatorMixin, BaseEstimator):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataConversionWarning)
             predicted = self.predict(X[scored])
-        return float(
-            accuracy_score(truth, predicted) if is_classifier(self.learner) else r2_score(truth, predicted)
-        )
+        return float(accuracy_score(truth, predicted) if is_classifier(self.learner) else r2_score(truth, predicted))

@@ -40,6 +40,4 @@ class Pooled(RowMethod):
 
     def learn_target(self, carried: Knowledge, target: Domain, learner: Any) -> Any:
         """Step 4: fit the learner on both domains' rows."""
-        return fit_on_both(
-            learner, carried.arrays["X"], carried.arrays["y"], None, target, self.target_weight
-        )
+        return fit_on_both(learner, carried.arrays["X"], carried.arrays["y"], None, target, self.target_weight)

@@ -77,9 +77,7 @@ class Trial:
             chosen.append(means[best, split])
         how = self.how
         if len(self.names) > 2:
-            how += (
-                f"; the choice among {len(self.names) - 1} transfers is made anew without each held-out fold"
-            )
+            how += f"; the choice among {len(self.names) - 1} transfers is made anew without each held-out fold"
         return self._gain(np.array(chosen), how)
 
     def _splits(self) -> list[np.ndarray]:

@@ -71,9 +71,7 @@ def try_without_labels(
     Sugiyama, Krauledat, Mueller: Covariate Shift Adaptation by Importance Weighted Cross Validation. JMLR 2007.
     """
     if not candidates:
-        raise InputError(
-            "no method asked for works without target labels; add source-only, pooled, kmm or coral"
-        )
+        raise InputError("no method asked for works without target labels; add source-only, pooled, kmm or coral")
     labelled = source.labelled_rows()
     weight = importance_weights(labelled, target, plan, random_state)
     of_row = folds_of(labelled.labels, folds, random_state, classes=source.task == "classification")

@@ -12,9 +12,7 @@ from headstart.cli.show import deliver, require_free
 
 
 def carry(
-    knowledge: Annotated[
-        Path, typer.Argument(help="The file that headstart learn wrote.", show_default=False)
-    ],
+    knowledge: Annotated[Path, typer.Argument(help="The file that headstart learn wrote.", show_default=False)],
     file: Annotated[Path, typer.Argument(help="The target file.", show_default=False)],
     target: Annotated[
         str | None,

@@ -11,9 +11,7 @@ from headstart.cli.show import deliver, require_free
 
 
 def demo(
-    labelled: Annotated[
-        int, typer.Option("--labelled", help="Labelled target rows; a multiple of ten.")
-    ] = 40,
+    labelled: Annotated[int, typer.Option("--labelled", help="Labelled target rows; a multiple of ten.")] = 40,
     seed: o.SeedOption = 0,
     jobs: o.JobsOption = 2,
     out: o.OutOption = Path("out"),

@@ -31,9 +31,7 @@ def read_all(
     paths = [*files, *(Path(name) for name in sources)]
     if target is None:
         if not files or len(paths) < 2:
-            raise InputError(
-                "give a source file and a target file (the last), or one file with --domain-column"
-            )
+            raise InputError("give a source file and a target file (the last), or one file with --domain-column")
         target_path = files[-1]
         paths.remove(target_path)
     else:
@@ -86,9 +84,7 @@ def _from_one_file(
         domain for name, domain in domains.items() if name not in (target, test)
     ]
     if not picked:
-        raise InputError(
-            f"{files[0]}: column {domain_column!r} has no other domain than {target!r} to be the source"
-        )
+        raise InputError(f"{files[0]}: column {domain_column!r} has no other domain than {target!r} to be the source")
     return picked, chosen, tested
 
 
@@ -102,6 +98,5 @@ def _names(paths: Sequence[Path]) -> list[str]:
     """Name domains after their files, with the folder where two files are called the same."""
     stems = [path.stem for path in paths]
     return [
-        stem if stems.count(stem) == 1 else str(path.with_suffix(""))
-        for stem, path in zip(stems, paths, strict=True)
+        stem if stems.count(stem) == 1 else str(path.with_suffix("")) for stem, path in zip(stems, paths, strict=True)
     ]

@@ -12,9 +12,7 @@ from headstart.errors import StoreError
 
 def learn(
     file: Annotated[Path, typer.Argument(help="The source file.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The knowledge file to write.", show_default=False)
-    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The knowledge file to write.", show_default=False)],
     source: Annotated[
         str | None,
         typer.Option("--source", "-s", help="The source's name in the domain column.", show_default=False),
@@ -25,18 +23,14 @@ def learn(
     task: o.TaskOption = None,
     method: Annotated[
         str,
-        typer.Option(
-            "--method", "-m", help="A method that needs no source rows later: regular-transfer, source-only."
-        ),
+        typer.Option("--method", "-m", help="A method that needs no source rows later: regular-transfer, source-only."),
     ] = "regular-transfer",
     learner: o.LearnerOption = "auto",
     allow_source_rows: Annotated[
         bool, typer.Option("--allow-source-rows", help="Allow a learner that keeps source rows inside.")
     ] = False,
     seed: o.SeedOption = 0,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the knowledge file if it is there.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the knowledge file if it is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
 ) -> None:
     """Learn at the source and write what may travel into one file; the first half of the road.
@@ -47,14 +41,10 @@ def learn(
     domain = read_of(file, source, domain_column, label=label, task=task, categories=category or ())
     from headstart import pipeline
 
-    parcel = pipeline.learn(
-        domain, method, learner=learner, allow_source_rows=allow_source_rows, random_state=seed
-    )
+    parcel = pipeline.learn(domain, method, learner=learner, allow_source_rows=allow_source_rows, random_state=seed)
     parcel.save(output)
     if not quiet:
-        inside = (
-            "holds source rows" if parcel.knowledge.holds_source_rows else "no source row inside (looked for)"
-        )
+        inside = "holds source rows" if parcel.knowledge.holds_source_rows else "no source row inside (looked for)"
         typer.echo(f"{output}: {parcel.knowledge}, {output.stat().st_size:,} bytes; {inside}")
         typer.echo(f"at the target: headstart carry {output.name} target.csv --out out/")
 

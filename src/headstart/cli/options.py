@@ -7,9 +7,7 @@ import typer
 
 LabelOption = Annotated[
     str | None,
-    typer.Option(
-        "--label", "-l", help="Column to predict; empty cells are labels not known.", show_default=False
-    ),
+    typer.Option("--label", "-l", help="Column to predict; empty cells are labels not known.", show_default=False),
 ]
 DomainColumnOption = Annotated[
     str | None,
@@ -60,17 +58,11 @@ FoldsOption = Annotated[int, typer.Option("--folds", help="Folds of the cross-va
 RepeatsOption = Annotated[int, typer.Option("--repeats", help="How often the cross-validation is repeated.")]
 BudgetOption = Annotated[
     str | None,
-    typer.Option(
-        "--budget", help="Time for trying, such as 90s or 5m; no repeat begins after it.", show_default=False
-    ),
+    typer.Option("--budget", help="Time for trying, such as 90s or 5m; no repeat begins after it.", show_default=False),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Fits at the same time.")]
-OutOption = Annotated[
-    Path, typer.Option("--out", help="Folder for report.html, result.json, predictions.csv, model/.")
-]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for report.html, result.json, predictions.csv, model/.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote there.")]
-QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress; print the verdict and the path only.")
-]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; print the verdict and the path only.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of words.")]

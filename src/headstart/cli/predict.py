@@ -11,17 +11,11 @@ from headstart.cli.learn import require_new
 
 
 def predict(
-    model: Annotated[
-        Path, typer.Argument(help="The folder that a run wrote: out/model.", show_default=False)
-    ],
-    file: Annotated[
-        Path, typer.Argument(help="Rows to predict, with the columns of the target.", show_default=False)
-    ],
+    model: Annotated[Path, typer.Argument(help="The folder that a run wrote: out/model.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="Rows to predict, with the columns of the target.", show_default=False)],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="CSV file to write; by default standard output.", show_default=False
-        ),
+        typer.Option("--output", "-o", help="CSV file to write; by default standard output.", show_default=False),
     ] = None,
     category: o.CategoryOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the output file if it is there.")] = False,

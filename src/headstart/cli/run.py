@@ -30,15 +30,11 @@ def run(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(
-            "--target", "-t", help="Target: a name in the domain column, or a file.", show_default=False
-        ),
+        typer.Option("--target", "-t", help="Target: a name in the domain column, or a file.", show_default=False),
     ] = None,
     test: Annotated[
         str | None,
-        typer.Option(
-            "--test", help="Labelled target rows to measure on, never to learn from.", show_default=False
-        ),
+        typer.Option("--test", help="Labelled target rows to measure on, never to learn from.", show_default=False),
     ] = None,
     label: o.LabelOption = None,
     domain_column: o.DomainColumnOption = None,

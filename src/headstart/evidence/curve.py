@@ -120,9 +120,7 @@ def learning_curve(
         worth,
         beyond,
         draws,
-        "the test rows not learned from"
-        if test is not None
-        else "a fifth of the labelled rows, put aside each time",
+        "the test rows not learned from" if test is not None else "a fifth of the labelled rows, put aside each time",
     )
 
 

@@ -73,9 +73,7 @@ class Shift:
         first = f" (most: {', '.join(differing[:3])})" if differing else ""
         labels = ""
         if self.labels is not None:
-            labels = (
-                f"; labels {'differ' if self.labels.p <= 0.05 else 'do not differ'} (p = {self.labels.p:.2g})"
-            )
+            labels = f"; labels {'differ' if self.labels.p <= 0.05 else 'do not differ'} (p = {self.labels.p:.2g})"
         return apart + columns + first + labels
 
     def document(self) -> dict[str, Any]:
@@ -118,9 +116,7 @@ def measure_shift(
     return Shift(auc, p, column_shifts(source.X, target.X, kinds), label_shift(source, target))
 
 
-def classifier_two_sample_test(
-    Xs: Any, Xt: Any, permutations: int = 999, random_state: int = 0
-) -> tuple[float, float]:
+def classifier_two_sample_test(Xs: Any, Xt: Any, permutations: int = 999, random_state: int = 0) -> tuple[float, float]:
     """Return AUC and permutation p-value of a classifier that tells source rows from target rows.
 
     A random forest is fitted on a random half of the rows and scored on the other half. Given the forest, the
@@ -141,9 +137,7 @@ def classifier_two_sample_test(
     for domain in (0, 1):
         rows = rng.permutation(np.flatnonzero(z == domain))
         train[rows[: len(rows) // 2]] = True
-    forest = RandomForestClassifier(
-        200, min_samples_leaf=3, class_weight="balanced", random_state=random_state
-    )
+    forest = RandomForestClassifier(200, min_samples_leaf=3, class_weight="balanced", random_state=random_state)
     score = forest.fit(X[train], z[train]).predict_proba(X[~train])[:, 1]
     held = z[~train]
     auc = float(roc_auc_score(held, score))
@@ -211,16 +205,12 @@ def _number_shift(a: np.ndarray, b: np.ndarray) -> tuple[float, float, str]:
 
 
 def _category_shift(a: Any, b: Any) -> tuple[float, float, str]:
-    return _count_shift(
-        a.astype(object).where(a.notna(), "(missing)"), b.astype(object).where(b.notna(), "(missing)")
-    )
+    return _count_shift(a.astype(object).where(a.notna(), "(missing)"), b.astype(object).where(b.notna(), "(missing)"))
 
 
 def _count_shift(a: Any, b: Any) -> tuple[float, float, str]:
     """Return total variation distance, chi-squared p-value, and the value whose share differs most."""
-    values, codes = np.unique(
-        np.concatenate([np.asarray(a, dtype=str), np.asarray(b, dtype=str)]), return_inverse=True
-    )
+    values, codes = np.unique(np.concatenate([np.asarray(a, dtype=str), np.asarray(b, dtype=str)]), return_inverse=True)
     counts = np.stack(
         [
             np.bincount(codes[: len(a)], minlength=len(values)),

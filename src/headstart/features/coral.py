@@ -46,9 +46,7 @@ class CORAL(FeatureMethod):
 
     needs: ClassVar[Needs] = Needs(target_rows=True, dense=True)
 
-    def __init__(
-        self, reg: float = 1.0, align_means: bool = True, target_weight: float | str = "balanced"
-    ) -> None:
+    def __init__(self, reg: float = 1.0, align_means: bool = True, target_weight: float | str = "balanced") -> None:
         self.reg = reg
         self.align_means = align_means
         self.target_weight = target_weight

@@ -89,9 +89,7 @@ def _times(K: np.ndarray, w: np.ndarray, factored: bool) -> np.ndarray:
     return w @ K if 2 * len(used) > len(w) else w[used] @ K[used]
 
 
-def _best_scale(
-    Kw: np.ndarray, w: np.ndarray, kappa: np.ndarray, upper: float, total: tuple[float, float]
-) -> float:
+def _best_scale(Kw: np.ndarray, w: np.ndarray, kappa: np.ndarray, upper: float, total: tuple[float, float]) -> float:
     """Return the best multiple of w that is still allowed."""
     curvature = float(w @ Kw)
     best = float(kappa @ w) / curvature if curvature > 0 else 1.0
@@ -184,25 +182,23 @@ def _interior_point(
         give = 0.0 if fixed else 1.0 / D[n]
 
         def direction(r_low: np.ndarray, r_high: np.ndarray) -> tuple[np.ndarray, ...]:
-            right = dual + r_low / below - r_high / above  # noqa: B023
-            of_right = solve(right[:n])  # noqa: B023
-            dy = (of_right.sum() - give * right[n] - primal) / (of_ones.sum() + give)  # noqa: B023
-            dx = np.append(of_right - of_ones * dy, give * (right[n] + dy))  # noqa: B023
-            return dx, dy, (r_low - z_low * dx) / below, (r_high + z_high * dx) / above  # noqa: B023
+            right = dual + r_low / below - r_high / above
+            of_right = solve(right[:n])
+            dy = (of_right.sum() - give * right[n] - primal) / (of_ones.sum() + give)
+            dx = np.append(of_right - of_ones * dy, give * (right[n] + dy))
+            return dx, dy, (r_low - z_low * dx) / below, (r_high + z_high * dx) / above
 
         def longest(dx: np.ndarray, dz_low: np.ndarray, dz_high: np.ndarray) -> float:
             return min(
                 _room(below, dx),
                 _room(above, -dx),
                 _room(z_low, dz_low),
-                _room(z_high, dz_high),  # noqa: B023
+                _room(z_high, dz_high),
             )
 
         dx, dy, dz_low, dz_high = direction(-z_low * below, -z_high * above)
         step = longest(dx, dz_low, dz_high)
-        ahead = (z_low + step * dz_low) @ (below + step * dx) + (z_high + step * dz_high) @ (
-            above - step * dx
-        )
+        ahead = (z_low + step * dz_low) @ (below + step * dx) + (z_high + step * dz_high) @ (above - step * dx)
         centre = (float(ahead) / (2 * inside.sum()) / mu) ** 3 * mu
         dx, dy, dz_low, dz_high = direction(
             inside * (centre - dx * dz_low) - z_low * below, inside * (centre + dx * dz_high) - z_high * above

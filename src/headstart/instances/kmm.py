@@ -75,7 +75,7 @@ class KMM(InstanceMethod):
     def __init__(
         self,
         gamma: float | None = None,
-        B: float = 1000.0,  # noqa: N803  (the paper's letter)
+        B: float = 1000.0,
         eps: float | None = None,
         rank: int | str | None = "auto",
         tol: float = 1e-5,
@@ -106,12 +106,10 @@ class KMM(InstanceMethod):
         """
         n_s = len(Xs)
         eps = (np.sqrt(n_s) - 1) / np.sqrt(n_s) if self.eps is None else self.eps
-        if self.B < 1 - eps:
-            raise InputError(
-                f"KMM: B={self.B} leaves no weights with a mean of at least {1 - eps:.3g}; raise B"
-            )
+        if 1 - eps > self.B:
+            raise InputError(f"KMM: B={self.B} leaves no weights with a mean of at least {1 - eps:.3g}; raise B")
         self.gamma_ = median_gamma(Xs, Xt) if self.gamma is None else self.gamma
-        self.rank_ = (AUTO_RANK if n_s > MOST_EXACT_ROWS else None) if self.rank == "auto" else self.rank
+        self.rank_ = self._rank(n_s)
         K, kappa = _kernel_terms(Xs, Xt, self.gamma_, self.rank_, self.random_state)
         w, self.objective_, self.gap_, self.n_iter_ = solve_box_sum_qp(
             K,
@@ -129,7 +127,14 @@ class KMM(InstanceMethod):
                 stacklevel=2,
             )
         self.effective_size_ = float(w.sum() ** 2 / (w @ w)) if w.any() else 0.0
-        return w.astype(Xs.dtype, copy=False)
+        return np.asarray(w.astype(Xs.dtype, copy=False))
+
+    def _rank(self, n_s: int) -> int | None:
+        if isinstance(self.rank, str):
+            if self.rank != "auto":
+                raise InputError(f"KMM: rank must be a number, None or 'auto', not {self.rank!r}")
+            return AUTO_RANK if n_s > MOST_EXACT_ROWS else None
+        return self.rank
 
 
 def _kernel_terms(

@@ -56,9 +56,7 @@ def align(sources: Sequence[Domain], target: Domain) -> Aligned:
         return Aligned(list(sources), target, None)
     if not all(frames):
         arrays = next(domain.name for domain, framed in zip(domains, frames, strict=True) if not framed)
-        raise InputError(
-            f"{arrays} has no column names and the others do; give all as tables, or all as arrays"
-        )
+        raise InputError(f"{arrays} has no column names and the others do; give all as tables, or all as arrays")
     columns = [name for name in target.X.columns if all(name in source.X.columns for source in sources)]
     if not columns:
         raise InputError(
@@ -144,7 +142,8 @@ class Vectorizer:
     """Rows into a matrix of floats (n, d), as fitted.
 
     Numbers are imputed by the median, marked where they were missing, and standardised (the marks too);
-    categories become 0/1 columns; a date becomes its day count, month and weekday. Arrays of numbers are imputed and standardised.
+    categories become 0/1 columns; a date becomes its day count, month and weekday. Arrays of numbers are imputed
+    and standardised.
 
     Parameters
     ----------
@@ -257,9 +256,7 @@ def _fit_categories(blocks: Sequence[np.ndarray]) -> Any:
     rows = np.concatenate(blocks)
     if not rows.shape[1]:
         return None
-    encoder = OneHotEncoder(
-        handle_unknown="infrequent_if_exist", max_categories=MOST_CATEGORIES, sparse_output=False
-    )
+    encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MOST_CATEGORIES, sparse_output=False)
     return encoder.fit(rows)
 
 
@@ -273,9 +270,7 @@ def _as_floats(X: Any) -> Any:
         try:
             rows = rows.astype(float)
         except (TypeError, ValueError) as error:
-            raise InputError(
-                f"arrays must hold numbers ({error}); give text columns as a DataFrame"
-            ) from error
+            raise InputError(f"arrays must hold numbers ({error}); give text columns as a DataFrame") from error
     if rows.dtype.kind not in "fiub":
         raise InputError("arrays must hold numbers; give text columns as a DataFrame")
     rows = rows if rows.dtype.kind == "f" else rows.astype(float)

@@ -108,9 +108,7 @@ def read_domains(
     of_row = frame[domain_column].astype(object)
     if of_row.isna().any():
         row = int(np.flatnonzero(of_row.isna())[0]) + 1
-        raise InputError(
-            f"{where}: row {row}: the domain column {domain_column!r} is empty; name the row's domain"
-        )
+        raise InputError(f"{where}: row {row}: the domain column {domain_column!r} is empty; name the row's domain")
     names = of_row.map(_text)
     rest = frame.drop(columns=domain_column)
     return {
@@ -120,9 +118,7 @@ def read_domains(
 
 
 def _is_absent(label: str | None, frame: pd.DataFrame) -> bool:
-    return label is not None and label.casefold().strip() not in {
-        name.casefold().strip() for name in frame.columns
-    }
+    return label is not None and label.casefold().strip() not in {name.casefold().strip() for name in frame.columns}
 
 
 def _text(value: object) -> str:
@@ -167,9 +163,7 @@ def _frame(what: str | Path | pd.DataFrame, categories: Sequence[str]) -> tuple[
         raise InputError(f"{where}: column {twice[0]!r} is there twice; rename one")
     if not len(frame):
         raise InputError(f"{where}: has columns but no rows")
-    as_text = {
-        name: frame[name].map(_text, na_action="ignore") for name in categories if name in frame.columns
-    }
+    as_text = {name: frame[name].map(_text, na_action="ignore") for name in categories if name in frame.columns}
     frame = frame.assign(**{name: values.astype("category") for name, values in as_text.items()})
     return frame, where
 
@@ -194,18 +188,12 @@ def read_file(path: Path) -> Any:
     if suffix == ".parquet":
         return _read_parquet(path)
     if suffix not in SUFFIXES:
-        raise InputError(
-            f"{path}: can't tell what a {suffix or 'file without ending'} is; known: {listed(SUFFIXES)}"
-        )
+        raise InputError(f"{path}: can't tell what a {suffix or 'file without ending'} is; known: {listed(SUFFIXES)}")
     return _read_text(path)
 
 
 def _no_such_file(path: Path) -> str:
-    beside = (
-        [item.name for item in path.parent.iterdir() if item.suffix in SUFFIXES]
-        if path.parent.is_dir()
-        else []
-    )
+    beside = [item.name for item in path.parent.iterdir() if item.suffix in SUFFIXES] if path.parent.is_dir() else []
     close = unknown_name("file", path.name, beside) if beside else ""
     hint = close.split("; ", 1)[1] if "did you mean" in close else "check the path"
     return f"{path}: no such file; {hint}"
@@ -255,9 +243,7 @@ def _read_text(path: Path) -> pd.DataFrame:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(
-            f"{path}: can't be read as a table ({str(error).strip().splitlines()[-1]})"
-        ) from error
+        raise InputError(f"{path}: can't be read as a table ({str(error).strip().splitlines()[-1]})") from error
 
 
 def _header(path: Path) -> str:

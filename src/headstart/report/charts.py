@@ -106,9 +106,7 @@ def gain_chart(lines: list[Interval], *, unit: str, width: str, label: str) -> s
         return _svg(figure, "gain", width, label)
 
 
-def curve_chart(
-    curve: dict[str, Any], *, sign: int, name: str, show_worth: bool, width: str, label: str
-) -> str:
+def curve_chart(curve: dict[str, Any], *, sign: int, name: str, show_worth: bool, width: str, label: str) -> str:
     """Draw the score by labelled target rows, with and without the source; the band is a standard deviation.
 
     Parameters

@@ -152,9 +152,7 @@ def number(value: float | None, digits: str = ".4g") -> str:
         return NONE
     text, large = format(value, digits), abs(value) >= 10_000
     if large or "e+" in text:
-        text = format(value, f"{'+' if digits[0] == '+' else ''}{',' if large else ''}.0f").replace(
-            ",", "\u202f"
-        )
+        text = format(value, f"{'+' if digits[0] == '+' else ''}{',' if large else ''}.0f").replace(",", "\u202f")
     return text.replace("-", MINUS)
 
 
@@ -284,9 +282,7 @@ def _gain_charts(document: dict[str, Any], tried: list[dict[str, Any]], figures:
 
 
 def _interval(name: str, line: dict[str, Any], figures: Figures, role: Any) -> Interval:
-    low, gain, high = (
-        None if line[key] is None else figures.scale * line[key] for key in ("low", "gain", "high")
-    )
+    low, gain, high = (None if line[key] is None else figures.scale * line[key] for key in ("low", "gain", "high"))
     written = f"{figures.gain(line['gain'])} ({figures.interval(line['low'], line['high'])})"
     return Interval(name, low, gain, high, written, role)
 
@@ -345,8 +341,7 @@ def _classes(shift: dict[str, Any] | None) -> list[dict[str, Any]]:
         return []
     names = dict.fromkeys([*labels["source"], *labels["target"]])
     return [
-        {"name": name, **{domain: labels[domain].get(name, 0.0) for domain in ("source", "target")}}
-        for name in names
+        {"name": name, **{domain: labels[domain].get(name, 0.0) for domain in ("source", "target")}} for name in names
     ]
 
 

@@ -36,9 +36,7 @@ def read_folder(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, byte
     if not folder.is_dir():
         raise StoreError(f"{folder}: no such folder; give the folder that `headstart run` wrote (out/model)")
     if not (folder / MANIFEST).is_file():
-        raise StoreError(
-            f"{folder}: holds no {MANIFEST}; give the folder that `headstart run` wrote (out/model)"
-        )
+        raise StoreError(f"{folder}: holds no {MANIFEST}; give the folder that `headstart run` wrote (out/model)")
     manifest = unseal((folder / MANIFEST).read_bytes(), kind, str(folder))
     files = {}
     for name in manifest["files"]:
@@ -63,9 +61,7 @@ def unseal(text: bytes, kind: str, where: str) -> dict[str, Any]:
     try:
         manifest = json.loads(text)
     except ValueError as error:
-        raise StoreError(
-            f"{where}: {MANIFEST} is not JSON ({error}); it was changed, so run again"
-        ) from error
+        raise StoreError(f"{where}: {MANIFEST} is not JSON ({error}); it was changed, so run again") from error
     if not isinstance(manifest, dict) or manifest.get("kind") != kind:
         raise StoreError(f"{where}: is not a headstart {kind}")
     schema = manifest.get("schema")
@@ -102,9 +98,7 @@ def staged(destination: Path, *, replace: bool = False) -> Iterator[Path]:
     if destination.is_file():
         raise StoreError(f"{destination}: is a file; name a folder")
     if destination.is_dir() and any(destination.iterdir()) and not replace:
-        raise StoreError(
-            f"{destination}: exists and is not empty; name another folder, or use --force (force=True)"
-        )
+        raise StoreError(f"{destination}: exists and is not empty; name another folder, or use --force (force=True)")
     destination.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=f".{destination.name}.partial-", dir=destination.parent))
     try:
