@@ -22,9 +22,9 @@ PLAINER = (
     (r"\\tfrac(\d)(\d)", r"\\frac{\1}{\2}"),
     (r"\\tfrac", r"\\frac"),
     (r"\\bigl|\\bigr|\\textstyle", ""),
+    (r"\\(le|ge)(?![a-z])", r"\\\1q"),
     (r"\\bullet", r"{\\bullet}"),
     (r"\\top\b", r"{\\top}"),
-    (r"\^\{?\\star\}?", "^*"),
 )
 
 
@@ -73,8 +73,8 @@ class FormulaExtension(Extension):
     """Formulas, as a Markdown extension."""
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802  (Markdown's name)
-        """Register the preprocessor ahead of the fences."""
-        md.preprocessors.register(Formulas(md), "formulas", 40)
+        """Register the preprocessor: after line ends are made alike, ahead of the fences."""
+        md.preprocessors.register(Formulas(md), "formulas", 28)
 
 
 def on_config(config):  # noqa: D103  (mkdocs calls it)

@@ -7,6 +7,8 @@ Importing this package loads no framework; each name below loads what it needs w
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from headstart.version import __version__
+
 if TYPE_CHECKING:
     from headstart.catalogue import methods as methods
     from headstart.delivery import Model as Model
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from headstart.pipeline import run as run
     from headstart.readers import read as read
     from headstart.transfer import Transfer as Transfer
-
-__version__ = "0.1.0"
 
 _HOME = {
     "Domain": "headstart.domain",

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from headstart import __version__
 from headstart.domain import Domain, Task
 from headstart.errors import InputError, NeedsError, StoreError, listed
 from headstart.method import Knowledge, Method, carry_and_learn, four_steps, learn_and_extract
@@ -26,6 +25,7 @@ from headstart.store import (
     write_archive,
     write_folder,
 )
+from headstart.version import __version__
 
 #: Source rows looked for in a knowledge file before it is said to hold none.
 ROWS_LOOKED_FOR = 1000

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from headstart.choose import GUARDS, Candidate, Decision, Trial, decide, try_all, try_without_labels
 from headstart.choose.candidates import TARGET_ONLY
 from headstart.choose.unlabelled import rows_to_show_a_gain
@@ -63,8 +65,11 @@ class Road:
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Turn warnings into notes of the result."""
-        with warnings.catch_warnings(record=True) as caught:
+        """Turn warnings into notes of the result, and give fits at the same time one BLAS thread each."""
+        with (
+            threadpool_limits(1 if self.n_jobs > 1 else None),
+            warnings.catch_warnings(record=True) as caught,
+        ):
             warnings.simplefilter("always")
             yield
         self.notes.extend(dict.fromkeys(_first_line(item) for item in caught))
@@ -254,6 +259,11 @@ class Road:
 
 
 def seconds_of(budget: str | float | None) -> float:
+    """Read a time such as "90s", "5m", "1h" or 90; without one there is no end.
+
+    >>> seconds_of("5m"), seconds_of(90)
+    (300.0, 90.0)
+    """
     if budget is None:
         return float("inf")
     text = str(budget).strip().lower()

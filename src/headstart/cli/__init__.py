@@ -28,7 +28,7 @@ for command in (demo, run, learn, carry, predict, methods):
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from headstart import __version__
+        from headstart.version import __version__
 
         typer.echo(f"headstart {__version__}")
         raise typer.Exit
