@@ -170,3 +170,10 @@ def test_minus_one_is_a_class_like_any_other():
     domain = Domain(np.eye(3), y=[-1, 1, None])
     assert domain.labels.tolist() == [-1, 1]
     assert domain.n_labelled == 2
+
+
+def test_gaps_are_refused_where_nothing_imputes_them():
+    rows = np.array([[0.0, 1.0], [np.nan, 2.0]])
+    with pytest.raises(InputError, match="column 0, row 2: NaN; vectorizer='auto' imputes"):
+        Vectorizer("passthrough").fit([rows]).transform(rows)
+    assert np.isfinite(Vectorizer().fit([rows]).transform(rows)).all()

@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from headstart.domain import Domain, Task
 from headstart.errors import InputError, NeedsError, StoreError, listed
-from headstart.method import Knowledge, Method, carry_and_learn, four_steps, learn_and_extract
+from headstart.method import Knowledge, Method, carry_and_learn, four_steps, learn_and_extract, unannounced
 from headstart.readers import Vectorizer
 from headstart.readers.columns import Kind
 from headstart.store import (
@@ -238,16 +238,23 @@ def pack(method: Method, learner: Any, source: Domain, plan: Plan) -> Parcel:
     return Parcel(method, learner, knowledge, vectorizer, plan, source.name, seconds)
 
 
-def unpack(parcel: Parcel, target: Domain) -> tuple[Model, dict[str, float]]:
+def unpack(
+    parcel: Parcel, target: Domain, announce: Callable[[str], None] = unannounced
+) -> tuple[Model, dict[str, float]]:
     """Run the last two steps at the target: carry, learn."""
     vectors = target.with_rows(parcel.vectorizer.transform(target.X))
-    predictor, seconds = carry_and_learn(clone(parcel.method), parcel.knowledge, vectors, parcel.learner)
+    predictor, seconds = carry_and_learn(clone(parcel.method), parcel.knowledge, vectors, parcel.learner, announce)
     model = _delivered(parcel.vectorizer, predictor, parcel.plan, parcel.method, parcel.learner, target)
     return model, {**parcel.seconds, **seconds}
 
 
 def fit_together(
-    method: Method, learner: Any, source: Domain, target: Domain, plan: Plan
+    method: Method,
+    learner: Any,
+    source: Domain,
+    target: Domain,
+    plan: Plan,
+    announce: Callable[[str], None] = unannounced,
 ) -> tuple[Model, dict[str, float]]:
     """Run the four steps where both domains are at hand, the vectoriser fitted on the rows the method may see."""
     seen = {"both": [source.X, target.X], "source": [source.X], "target": [target.X]}[method.needs.prepared_on]
@@ -257,16 +264,19 @@ def fit_together(
         source.with_rows(vectorizer.transform(source.X)),
         target.with_rows(vectorizer.transform(target.X)),
         learner,
+        announce,
     )
     return _delivered(vectorizer, journey.predictor, plan, method, learner, target), journey.seconds
 
 
-def fit_target_only(method: Method, learner: Any, target: Domain, plan: Plan) -> tuple[Model, dict[str, float]]:
+def fit_target_only(
+    method: Method, learner: Any, target: Domain, plan: Plan, announce: Callable[[str], None] = unannounced
+) -> tuple[Model, dict[str, float]]:
     """Run a method that takes nothing from the source."""
     vectorizer = Vectorizer(plan.vectorizer, plan.kinds).fit([target.X])
     vectors = target.with_rows(vectorizer.transform(target.X))
     nothing = Knowledge(method=type(method).__name__, holds_source_rows=False)
-    predictor, seconds = carry_and_learn(method, nothing, vectors, learner)
+    predictor, seconds = carry_and_learn(method, nothing, vectors, learner, announce)
     return _delivered(vectorizer, predictor, plan, method, learner, target), seconds
 
 

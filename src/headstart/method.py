@@ -165,32 +165,49 @@ class Journey:
     seconds: dict[str, float]
 
 
-def learn_and_extract(method: Method, source: Domain, learner: Any) -> tuple[Knowledge, dict[str, float]]:
-    """Run steps 1 and 2, at the source."""
+def unannounced(step: str) -> None:
+    """Tell nobody that a step begins."""
+
+
+def learn_and_extract(
+    method: Method, source: Domain, learner: Any, announce: Callable[[str], None] = unannounced
+) -> tuple[Knowledge, dict[str, float]]:
+    """Run steps 1 and 2, at the source; `announce` is told each step as it begins."""
     require(method, source=source, learner=learner)
     clock: dict[str, float] = {}
-    learned = _timed(clock, STEPS[0], lambda: method.learn_source(source, learner))
-    return _timed(clock, STEPS[1], lambda: method.extract(learned, source)), clock
+    learned = _timed(clock, STEPS[0], announce, lambda: method.learn_source(source, learner))
+    return _timed(clock, STEPS[1], announce, lambda: method.extract(learned, source)), clock
 
 
 def carry_and_learn(
-    method: Method, knowledge: Knowledge, target: Domain, learner: Any
+    method: Method,
+    knowledge: Knowledge,
+    target: Domain,
+    learner: Any,
+    announce: Callable[[str], None] = unannounced,
 ) -> tuple[Predictor, dict[str, float]]:
     """Run steps 3 and 4, at the target."""
     require(method, target=target, learner=learner)
     clock: dict[str, float] = {}
-    carried = _timed(clock, STEPS[2], lambda: method.carry(knowledge, target))
-    return _timed(clock, STEPS[3], lambda: method.learn_target(carried, target, learner)), clock
+    carried = _timed(clock, STEPS[2], announce, lambda: method.carry(knowledge, target))
+    return _timed(clock, STEPS[3], announce, lambda: method.learn_target(carried, target, learner)), clock
 
 
-def four_steps(method: Method, source: Domain, target: Domain, learner: Any) -> Journey:
+def four_steps(
+    method: Method,
+    source: Domain,
+    target: Domain,
+    learner: Any,
+    announce: Callable[[str], None] = unannounced,
+) -> Journey:
     """Run a method's four steps and time each."""
-    knowledge, before = learn_and_extract(method, source, learner)
-    predictor, after = carry_and_learn(method, knowledge, target, learner)
+    knowledge, before = learn_and_extract(method, source, learner, announce)
+    predictor, after = carry_and_learn(method, knowledge, target, learner, announce)
     return Journey(predictor, knowledge, {**before, **after})
 
 
-def _timed(clock: dict[str, float], step: str, work: Callable[[], Any]) -> Any:
+def _timed(clock: dict[str, float], step: str, announce: Callable[[str], None], work: Callable[[], Any]) -> Any:
+    announce(step)
     start = time.perf_counter()
     done = work()
     clock[step] = time.perf_counter() - start

@@ -19,6 +19,7 @@ from headstart.domain import Domain
 from headstart.errors import InputError, unknown_name
 from headstart.evidence import Curve, Gain, Metric, Shift, learning_curve
 from headstart.evidence.gain import metric_for, paired_interval
+from headstart.method import STEPS
 from headstart.result import Result, Tried
 
 #: Labelled target rows below which no gain is measured.
@@ -112,9 +113,10 @@ class Road:
         else:
             choice, tried, sentence = self._without_labels(candidates, source, target)
             verdict, decision = "cannot be proven", Decision(choice, "chosen without target labels")
-        self.progress("deliver", 0, 1)
-        model, steps = by_name[decision.delivered].fit_timed(target)
-        self.progress("deliver", 1, 1)
+        model, steps = by_name[decision.delivered].fit_timed(
+            target, lambda step: self.progress("deliver", STEPS.index(step), len(STEPS))
+        )
+        self.progress("deliver", len(STEPS), len(STEPS))
         return Result(
             verdict=verdict,
             sentence=sentence,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from headstart.catalogue import make, name_of, names
 from headstart.delivery import Model, Parcel, Plan, fit_target_only, fit_together, pack, unpack
 from headstart.domain import Domain
 from headstart.errors import NeedsError
-from headstart.method import Family, Method, unmet_needs
+from headstart.method import Family, Method, unannounced, unmet_needs
 
 TARGET_ONLY = "target-only"
 
@@ -40,14 +40,16 @@ class Candidate:
         """Return a model for target rows."""
         return self.fit_timed(target)[0]
 
-    def fit_timed(self, target: Domain) -> tuple[Model, dict[str, float]]:
-        """Return a model for target rows, and the seconds of each step."""
+    def fit_timed(
+        self, target: Domain, announce: Callable[[str], None] = unannounced
+    ) -> tuple[Model, dict[str, float]]:
+        """Return a model for target rows, and the seconds of each step; `announce` is told each as it begins."""
         if not self.method.needs.source_labels:
-            return fit_target_only(clone(self.method), self.learner, target, self.plan)
+            return fit_target_only(clone(self.method), self.learner, target, self.plan, announce)
         if self.parcel is not None:
-            return unpack(self.parcel, target)
+            return unpack(self.parcel, target, announce)
         assert self.source is not None  # noqa: S101  (a candidate has a parcel or the rows)
-        return fit_together(self.method, self.learner, self.source, target, self.plan)
+        return fit_together(self.method, self.learner, self.source, target, self.plan, announce)
 
 
 def candidate(method: Method, learner: Any, source: Domain, plan: Plan) -> Candidate:

@@ -190,6 +190,7 @@ class Vectorizer:
             return self.numbers.transform(X)
         numbers, categories = self._split(X)
         if self.spec == "passthrough":
+            _require_no_gaps(numbers)
             return numbers
         blocks = []
         if self.numbers is not None:
@@ -233,6 +234,12 @@ class Vectorizer:
             texts = [name for name, kind in self.kinds.items() if kind == "category"]
             plain += list(self.categories.get_feature_names_out(texts))
         return plain
+
+
+def _require_no_gaps(numbers: Any) -> None:
+    if isinstance(numbers, np.ndarray) and np.isnan(numbers).any():
+        row, column = np.argwhere(np.isnan(numbers))[0]
+        raise InputError(f"column {column}, row {row + 1}: NaN; vectorizer='auto' imputes what is missing")
 
 
 def _fit_numbers(blocks: Sequence[Any]) -> Any:
