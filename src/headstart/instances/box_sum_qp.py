@@ -11,6 +11,8 @@ from scipy.optimize import brentq
 MOST_GRADIENT_STEPS = 600
 #: Rank up to which a kernel is solved through its factor.
 MOST_RANK = 600
+#: Rows up to which a kernel on which gradient steps are slow goes to the interior-point method whole.
+MOST_DENSE_ROWS = 2_500
 #: Rounds without a smaller gap after which the solver gives up (and KMM warns).
 MOST_STALE_ROUNDS = 4
 
@@ -50,7 +52,7 @@ def solve_box_sum_qp(
         else _interior_point(thin, kappa, upper, total, True, 0.3 * tol)
     )
     w *= _best_scale(_times(K, w, factored), w, kappa, upper, total)
-    used, stale, best = 0, 0, (w, np.inf, np.inf)
+    used, stale, hard, best = 0, 0, False, (w, np.inf, np.inf)
     while True:
         gradient = _times(K, w, factored) - kappa
         objective = float(0.5 * (w @ (gradient - kappa)))
@@ -59,13 +61,18 @@ def solve_box_sum_qp(
         best = (w, objective, gap) if gap < best[2] else best
         if gap <= tol * abs(objective) or used >= max_iter or stale == MOST_STALE_ROUNDS:
             return *best, used
+        if hard and n <= MOST_DENSE_ROWS and not factored:
+            w, hard = _interior_point(K, kappa, upper, total, False, 0.3 * tol), False
+            continue
         chosen = _working_set(w, gradient, fewest=int(np.ceil(1.5 * total[0] / upper)), first=used == 0)
         block = K[chosen] if factored else K[np.ix_(chosen, chosen)]
-        w_new = np.zeros(n)
-        w_new[chosen], steps = _accelerated_gradient(
-            block, kappa[chosen], upper, total, w[chosen], factored, 0.3 * tol, max_iter - used
+        # While rows are missing from the working set, an exact solution on it is wasted.
+        inner = max(0.3 * tol, min(0.01 * gap / abs(objective), 1e-3))
+        w = np.zeros(n)
+        w[chosen], steps = _accelerated_gradient(
+            block, kappa[chosen], upper, total, best[0][chosen], factored, inner, max_iter - used
         )
-        w = w_new
+        hard = steps >= MOST_GRADIENT_STEPS
         used += steps
 
 
@@ -74,7 +81,8 @@ def _working_set(w: np.ndarray, gradient: np.ndarray, *, fewest: int, first: boo
 
     There are `fewest` rows at least, for fewer could not reach the smallest sum.
     """
-    held = np.zeros(len(w), dtype=bool) if first else w > 0
+    # An interior point leaves traces of weight everywhere; what carries little is not held, it may come back.
+    held = np.zeros(len(w), dtype=bool) if first else w > 0.01 * w.mean()
     extra = max(200, fewest - int(held.sum()), len(w) // 8 if first else int(held.sum()) // 2)
     order = np.argsort(np.where(held, np.inf, gradient), kind="stable")
     held[order[: min(extra, int((~held).sum()))]] = True
@@ -238,12 +246,17 @@ def low_rank_factor(K: np.ndarray, most: int, tol: float = 1e-9) -> np.ndarray |
            [2.]])
     """
     left = K.diagonal().astype(float)
-    enough = tol * left.sum()
+    trace = float(left.sum())
+    enough = tol * trace
     F = np.zeros((len(K), most))
     for r in range(most):
         pivot = int(np.argmax(left))
-        if left.sum() <= enough:
+        rest = float(left.sum())
+        if rest <= enough:
             return F[:, :r]
+        # The trace falls ever more slowly: at this rate, how many columns would it take at least?
+        if r % 50 == 0 and r > 0 and r * np.log(tol) / np.log(rest / trace) > most:
+            return None
         F[:, r] = (K[:, pivot] - F[:, :r] @ F[pivot, :r]) / np.sqrt(left[pivot])
         left = np.maximum(left - F[:, r] ** 2, 0.0)
         left[pivot] = 0.0
