@@ -1,0 +1,64 @@
+"""Make the tables of docs/benchmarks.md from what was measured (results/*.json)."""
+
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+
+COLUMNS = {
+    "verdict_coverage": {
+        "cosine": ("cosine of the tasks", "{:+.1f}"),
+        "true_gain": ("true gain", "{:+.3f}"),
+        "mean_gain": ("gain told, mean", "{:+.3f}"),
+        "mean_gain_of_the_luckiest": ("gain of the luckiest, mean", "{:+.3f}"),
+        "coverage": ("intervals that hold", "{:.0%}"),
+        "said_to_help": ("said to help", "{:.0%}"),
+        "said_to_hurt": ("said to hurt", "{:.0%}"),
+    },
+    "kmm_speed": {
+        "rows": ("rows of each domain", "{:,}"),
+        "columns": ("columns", "{}"),
+        "median_seconds": ("seconds (median)", "{:.2f}"),
+        "relative_gap": ("duality gap / objective", "{:.0e}"),
+        "rows_in_use": ("rows with weight", "{:,}"),
+    },
+    "hospitals_40": {
+        "source": ("source", "{}"),
+        "target": ("target", "{}"),
+        "choice": ("best transfer", "{}"),
+        "target_only": ("target-only", "{:.3f}"),
+        "gain": ("gain", "{:+.3f}"),
+        "low": ("from", "{:+.3f}"),
+        "high": ("to", "{:+.3f}"),
+        "verdict": ("verdict", "{}"),
+    },
+}
+
+
+def table(name):
+    """Return a benchmark's lines as a Markdown table, with how it was run."""
+    document = json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    columns = COLUMNS[name]
+    rows = [[title for title, _ in columns.values()], ["---"] * len(columns)]
+    rows += [[form.format(line[key]) for key, (_, form) in columns.items()] for line in document["lines"]]
+    how = (
+        f"`{document['command']}`, {document['date']}, {document['machine']['cores']} cores, "
+        f"OMP_NUM_THREADS={document['machine']['threads']}, headstart {document['versions']['headstart']}, "
+        f"scikit-learn {document['versions']['scikit-learn']}."
+    )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{how}\n"
+
+
+def with_tables(text):
+    """Return the page with every table made anew between its marks."""
+    for name in COLUMNS:
+        start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        if start in text:
+            before, rest = text.split(start)
+            text = f"{before}{start}\n{table(name)}\n{end}{rest.split(end)[1]}"
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
