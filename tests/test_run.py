@@ -320,3 +320,50 @@ def test_regression_knowledge_travels(tmp_path):
     headstart.learn(source).save(tmp_path / "k.knowledge")
     halves = headstart.carry(tmp_path / "k.knowledge", target, **QUICK)
     assert halves.sentence == headstart.run(source, target, methods=["regular-transfer"], **QUICK).sentence
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_rows_hidden_in_a_vectoriser_are_found_out(helpful, as_frame):
+    from sklearn.impute import KNNImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    source, _, _ = helpful
+    gaps = source.X.copy()
+    gaps[::7, 2] = np.nan
+    rows = pd.DataFrame(gaps, columns=[f"c{i}" for i in range(10)]) if as_frame else gaps
+    with pytest.raises(NeedsError, match="keeps rows of source inside"):
+        headstart.learn(replace(source, X=rows), vectorizer=make_pipeline(KNNImputer(), StandardScaler()))
+
+
+def test_the_seed_reaches_the_methods_of_the_catalogue(helpful):
+    from headstart.choose import shortlist
+    from headstart.delivery import Plan
+
+    source, target, _ = helpful
+    candidates, _ = shortlist(None, LogisticRegression(), source, target, Plan("classification"), random_state=11)
+    assert [c.method.random_state for c in candidates if c.name == "kmm"] == [11]
+    chosen, _ = shortlist([KMM(random_state=3)], LogisticRegression(), source, target, Plan("classification"))
+    assert chosen[-1].method.random_state == 3
+
+
+def test_one_test_row_proves_nothing_and_breaks_nothing(helpful):
+    source, target, test = helpful
+    result = headstart.run(source, target, test=test.rows(np.arange(1)), methods=["pooled"], **QUICK)
+    assert result.verdict == "no evidence"
+    json.loads(result.json())
+
+
+def test_too_few_labelled_rows_prove_nothing_by_themselves(helpful):
+    source, target, test = helpful
+    few = target.rows(np.arange(8))
+    alone = headstart.run(source, few, **QUICK)
+    assert alone.verdict == "cannot be proven"
+    assert "only 8 labelled rows" in alone.sentence
+    assert headstart.run(source, few, test=test, **QUICK).verdict in ("helps", "no evidence", "hurts")
+
+
+def test_knowledge_can_be_carried_to_a_target_with_few_labels(helpful):
+    source, target, _ = helpful
+    result = headstart.carry(headstart.learn(source), target.rows(np.arange(6)), **QUICK)
+    assert (result.verdict, result.decision.delivered) == ("cannot be proven", "regular-transfer")

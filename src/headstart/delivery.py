@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 from sklearn.base import clone
@@ -88,7 +90,10 @@ class Model:
     def predict_proba(self, rows: Any) -> np.ndarray:
         """Return class probabilities, shape (n, k), where the learner gives them."""
         if not self.has_probabilities:
-            raise NeedsError(f"{self.card.get('learner', 'the learner')} gives no probabilities")
+            raise NeedsError(
+                f"{self.card.get('learner', 'the learner')} gives no probabilities; take a learner that does "
+                "(logistic, forest, boosting), or another metric"
+            )
         return np.asarray(self.predictor.predict_proba(self._vectors(rows)))
 
     def predict_source(self, rows: Any) -> np.ndarray:
@@ -219,15 +224,48 @@ class Parcel:
         }
 
     def holds_row_of(self, source: Domain) -> bool:
-        """Look for the source's rows, raw and vectorised, among the bytes that would be saved."""
-        files = list(self._files().values())
-        wanted = []
-        for X in (self.vectorizer.transform(source.X), source.X):
-            if isinstance(X, np.ndarray) and X.dtype.kind == "f":
-                picked = X[np.linspace(0, len(X) - 1, min(len(X), ROWS_LOOKED_FOR)).astype(int)]
-                # A constant row could be anything.
-                wanted += [row.astype(t).tobytes() for row in picked if np.ptp(row) > 0 for t in ("f8", "f4")]
-        return any(row in data for row in wanted for data in files)
+        """Look for the source's rows, raw and vectorised, among what would be saved: its bytes and its arrays."""
+        files = self._files()
+        tables = [_table(self.vectorizer.transform(source.X)), _table(source.X)]
+        # A constant row could be anything.
+        wanted = [table[np.nanmax(table, axis=1) > np.nanmin(table, axis=1)] for table in tables if table.size]
+        for table in wanted:
+            rows = table[np.linspace(0, len(table) - 1, min(len(table), ROWS_LOOKED_FOR)).astype(int)]
+            if any(row.astype(t).tobytes() in data for row in rows for t in ("f8", "f4") for data in files.values()):
+                return True
+        keys = [(table.shape[1], {row.tobytes() for row in _without_gaps(table)}) for table in wanted]
+        return any(
+            not known.isdisjoint(row.tobytes() for row in _without_gaps(rows))
+            for data in files.values()
+            for array in _arrays_inside(data)
+            for rows in (array, array.T)
+            for width, known in keys
+            if rows.ndim == 2 and rows.shape[1] == width
+        )
+
+
+def _table(X: Any) -> np.ndarray:
+    """Return the numeric columns of rows as an array (n, d); empty for what has none, or is sparse."""
+    if hasattr(X, "select_dtypes"):
+        X = X.select_dtypes("number").to_numpy(dtype=float, na_value=np.nan)
+    return X if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "f" else np.empty((0, 0))
+
+
+def _without_gaps(rows: np.ndarray) -> np.ndarray:
+    """Bring rows to one precision and one byte pattern for a gap, so that equal rows have equal bytes."""
+    return np.ascontiguousarray(np.nan_to_num(rows.astype("f4"), nan=-1e30, posinf=1e30, neginf=-1e30))
+
+
+def _arrays_inside(data: bytes) -> Iterator[np.ndarray]:
+    """Yield the numeric arrays of a skops part."""
+    if not is_zipfile(BytesIO(data)):
+        return
+    with ZipFile(BytesIO(data)) as archive:
+        for name in archive.namelist():
+            if name.endswith(".npy"):
+                array = np.load(BytesIO(archive.read(name)), allow_pickle=False)
+                if array.ndim == 2 and array.dtype.kind == "f":
+                    yield array
 
 
 def pack(method: Method, learner: Any, source: Domain, plan: Plan) -> Parcel:

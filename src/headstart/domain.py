@@ -33,7 +33,7 @@ class Domain:
         What the domain is called in tables, reports and messages.
     modality : {"table", "text", "image", "ratings", "facts", "graph"}
         What a row is.
-    task : {"classification", "regression"}, optional
+    task : "classification" or "regression", optional
         What is to be predicted; read off the labels when not given.
     origin : array of str of shape (n,), optional
         The domain that each row came from, when several were stacked.
@@ -284,7 +284,7 @@ def require_learnable(source: Domain, target: Domain) -> None:
         there are classes.
     """
     if not source.n_labelled:
-        raise InputError(f"{source.name}: all labels are missing; a source needs labelled rows")
+        raise InputError(f"{source.name}: all labels are missing; name the column to predict with label=... (--label)")
     if target.n_labelled and source.task != target.task:
         raise InputError(
             f"{source.name} is a {source.task} task and {target.name} a {target.task} task; "

@@ -127,7 +127,7 @@ def run(
     with road.noting():
         road.notes.extend(aligned.notes)
         learner = make_learner(learner, task, random_state)
-        candidates, left_out = shortlist(_seeded(methods, random_state), learner, merged, target, plan)
+        candidates, left_out = shortlist(methods, learner, merged, target, plan, random_state)
         progress("look", 0, 1)
         shift = measure_shift(merged, target, kinds=plan.kinds, vectorizer=vectorizer, random_state=random_state)
         progress("look", 1, 1)
@@ -176,7 +176,7 @@ def learn(
     aligned = align(sources[:-1], sources[-1])
     merged = stack([*aligned.sources, aligned.target])
     if not merged.n_labelled or merged.task is None:
-        raise InputError(f"{merged.name}: all labels are missing; a source needs labelled rows")
+        raise InputError(f"{merged.name}: all labels are missing; name the column to predict with label=... (--label)")
     require_classes(merged.task, merged.labels, replace(merged, y=None))
     chosen = make(method)
     if chosen.needs.source_rows or not chosen.needs.source_labels:
@@ -263,7 +263,7 @@ def _require_domains(sources: list[Domain], target: Domain, test: Domain | None)
 def _agree_on_task(source: Domain, target: Domain) -> tuple[Domain, Domain, Task]:
     """Let the source say what the task is where the target alone can't."""
     if source.task is None:
-        raise InputError(f"{source.name}: all labels are missing; a source needs labelled rows")
+        raise InputError(f"{source.name}: all labels are missing; name the column to predict with label=... (--label)")
     if target.n_labelled and target.task != source.task and target.labels.dtype.kind in "fiu":
         # A few numbers may look like classes where all numbers of the source do not.
         target = replace(target, task=source.task)
@@ -281,16 +281,3 @@ def _with_columns_of(parcel: Parcel, target: Domain) -> Domain:
     if lost:
         raise InputError(unknown_name("column", lost[0], target.X.columns, target.name))
     return target.with_rows(target.X[list(kinds)])
-
-
-def _seeded(methods: Sequence[str | Method] | None, random_state: int) -> Sequence[str | Method] | None:
-    """Give methods without a random_state the run's."""
-    if methods is None:
-        return None
-    seeded = []
-    for method in methods:
-        made = clone(make(method))
-        if made.get_params().get("random_state", 0) is None:
-            made.set_params(random_state=random_state)
-        seeded.append(made)
-    return seeded

@@ -22,8 +22,11 @@ from headstart.evidence.gain import metric_for, paired_interval
 from headstart.method import STEPS
 from headstart.result import Result, Tried
 
-#: Labelled target rows below which no gain is measured.
+#: Labelled target rows below which candidates are not compared on them.
 LEAST_LABELLED = 4
+#: Labelled target rows below which no gain is told from them alone: with fewer, the interval of a source that is no
+#: use leaves out zero more often than it should.
+LEAST_TO_PROVE = 12
 #: Gains, in accuracy, for which an unlabelled target is told how many labels would show them.
 GAINS_TO_SHOW = (0.10, 0.05)
 BUDGET_UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -66,9 +69,13 @@ class Road:
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Turn warnings into notes of the result, and give fits at the same time one BLAS thread each."""
+        """Turn warnings into notes of the result, and give each fit one BLAS thread.
+
+        The fits are small, so more threads gain little and get in each other's way; and the result does not
+        depend on how many there are.
+        """
         with (
-            threadpool_limits(1 if self.n_jobs > 1 else None),
+            threadpool_limits(1),
             warnings.catch_warnings(record=True) as caught,
         ):
             warnings.simplefilter("always")
@@ -97,9 +104,10 @@ class Road:
         curve, gain = None, None
         if len(by_name) < len(candidates):
             raise InputError("each method can be tried once in a run; give each name once")
-        if target.n_labelled >= LEAST_LABELLED and len(candidates) < 2:
+        measurable = target.n_labelled >= (LEAST_TO_PROVE if test is None else LEAST_LABELLED)
+        if measurable and len(candidates) < 2:
             raise InputError("target-only alone is no transfer; name a method that transfers")
-        if target.n_labelled >= LEAST_LABELLED:
+        if measurable:
             trial = self._try(candidates, target)
             choice = trial.choice()
             gain = trial.gain_of_choice() if test is None else None
@@ -109,7 +117,7 @@ class Road:
             assert gain is not None  # noqa: S101
             decision = decide(gain, choice, self.guard)
             curve = self._curve(by_name[TARGET_ONLY], by_name[choice], target, test)
-            verdict, sentence = gain.verdict, _sentence(gain, curve, decision, choice)
+            verdict, sentence = gain.verdict, _sentence(gain, curve, decision, tested=test is not None)
         else:
             choice, tried, sentence = self._without_labels(candidates, source, target)
             verdict, decision = "cannot be proven", Decision(choice, "chosen without target labels")
@@ -196,8 +204,15 @@ class Road:
         self, candidates: list[Candidate], source: Domain | None, target: Domain
     ) -> tuple[str, list[Tried], str]:
         """Choose among candidates that need no target labels, and say what could be proven with how many."""
-        why = "has no labelled rows" if not target.n_labelled else f"has only {target.n_labelled} labelled rows"
-        open_ones = [candidate for candidate in candidates if not candidate.method.needs.target_labels]
+        why = f"has only {target.n_labelled} labelled rows, too few to measure on"
+        if not target.n_labelled:
+            absent = self.plan.label is not None and target.label is None
+            why = "has no labelled rows" + (f" (no column {self.plan.label!r})" if absent else "")
+        open_ones = [
+            candidate
+            for candidate in candidates
+            if candidate.name != TARGET_ONLY and (target.n_labelled or not candidate.method.needs.target_labels)
+        ]
         if source is None or len(open_ones) == 1:
             if not open_ones:
                 raise InputError(f"{target.name} {why}, and {candidates[-1].name} needs some; label a few rows")
@@ -308,7 +323,7 @@ def _table(trial: Trial, by_name: dict[str, Candidate]) -> list[Tried]:
     return lines
 
 
-def _sentence(gain: Gain, curve: Curve | None, decision: Decision, choice: str) -> str:
+def _sentence(gain: Gain, curve: Curve | None, decision: Decision, *, tested: bool) -> str:
     """Say the verdict in one line."""
     if gain.verdict == "helps":
         worth = f", {curve}" if curve is not None and curve.worth is not None else ""
@@ -316,7 +331,8 @@ def _sentence(gain: Gain, curve: Curve | None, decision: Decision, choice: str) 
     lead = "transfer hurts" if gain.verdict == "hurts" else "no evidence that transfer helps"
     more = ""
     if gain.rows_to_settle is not None and gain.verdict == "no evidence":
-        more = f"; about {gain.rows_to_settle} labelled rows would settle a gain of this size"
+        rows = f"about {gain.rows_to_settle}" if gain.rows_to_settle < 100_000 else "more than 100,000"
+        more = f"; {rows} labelled {'test ' if tested else ''}rows would settle a gain of this size"
     return f"{lead}: {gain}{more}; {decision.delivered} is delivered"
 
 

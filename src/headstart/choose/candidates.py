@@ -65,8 +65,19 @@ def from_parcel(parcel: Parcel, plan: Plan) -> Candidate:
     return Candidate(name_of(parcel.method), parcel.method, parcel.learner, plan, parcel=parcel)
 
 
+def _seeded(method: Method, random_state: int) -> Method:
+    if method.get_params().get("random_state", 0) is not None:
+        return method
+    return clone(method).set_params(random_state=random_state)
+
+
 def shortlist(
-    methods: Sequence[str | Method] | None, learner: Any, source: Domain, target: Domain, plan: Plan
+    methods: Sequence[str | Method] | None,
+    learner: Any,
+    source: Domain,
+    target: Domain,
+    plan: Plan,
+    random_state: int = 0,
 ) -> tuple[list[Candidate], dict[str, str]]:
     """Return the candidates that can work here, target-only first, and why others are left out.
 
@@ -74,13 +85,15 @@ def shortlist(
     ----------
     methods : sequence of names or methods, optional
         By default the whole catalogue. Target-only is always tried where the target has labels.
+    random_state : int
+        For the methods that have a `random_state` and in which it is not set.
 
     Raises
     ------
     NeedsError
         When a method asked for by name can't work here.
     """
-    wanted = [make(method) for method in (names() if methods is None else methods)]
+    wanted = [_seeded(make(method), random_state) for method in (names() if methods is None else methods)]
     if target.n_labelled and not any(name_of(method) == TARGET_ONLY for method in wanted):
         wanted.insert(0, make(TARGET_ONLY))
     wanted.sort(key=lambda method: name_of(method) != TARGET_ONLY)

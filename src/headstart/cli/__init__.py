@@ -1,5 +1,6 @@
 """The command line: one file a command."""
 
+import os
 import sys
 
 import typer
@@ -57,6 +58,10 @@ def run_command(arguments: list[str]) -> int:
         if error.format_message():
             typer.echo(f"headstart: {error.format_message()} (see headstart --help)", err=True)
         return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output (head, say) has enough.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        return 0
     except KeyboardInterrupt:
         status = 130
     if status == 130:

@@ -47,7 +47,8 @@ class Metric:
     def show_gain(self, gain: float) -> str:
         """Write a difference of mean utilities, with its sign."""
         if self.points:
-            return f"{100 * gain:+.1f}"
+            # + 0.0 so that a trace below zero is not written as -0.0.
+            return f"{round(100 * gain, 1) + 0.0:+.1f}"
         return f"{gain:+.3f}" if abs(gain) < 10 else f"{gain:+.3g}"
 
 
@@ -126,7 +127,7 @@ class Gain:
     @property
     def rows_to_settle(self) -> int | None:
         """Labelled rows at which a gain of this size would leave zero out, as the width shrinks with 1/sqrt(n)."""
-        if self.verdict != "no evidence" or self.gain <= 0:
+        if self.verdict != "no evidence" or self.gain <= 0 or not np.isfinite(self.high - self.low):
             return None
         return int(np.ceil(self.rows * (0.5 * (self.high - self.low) / self.gain) ** 2))
 

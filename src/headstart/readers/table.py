@@ -44,7 +44,7 @@ def read(
         Take only the rows whose `domain_column` says `domain`; the column itself is left out.
     name : str, optional
         What to call the domain; by default `domain`, or the file's name.
-    task : {"classification", "regression"}, optional
+    task : "classification" or "regression", optional
         What the labels are; read off them when not given.
     categories : sequence of str
         Columns to read as text although they look like numbers.

@@ -46,7 +46,7 @@ def dump_part(part: Any) -> bytes:
     from skops.io import dumps
 
     data: bytes = dumps(part)
-    _refuse_untrusted(data, "this model", "use a learner from scikit-learn")
+    _refuse_untrusted(data, "this model", "it can't be saved without pickle, so take another learner")
     return data
 
 
