@@ -211,7 +211,7 @@ def carry(
     knowledge : path or Parcel
         What `learn` made, or the file it was saved in.
     target : Domain
-        At least four labelled rows are needed to measure a gain.
+        At least twelve labelled rows are needed to measure a gain, or four and test rows.
 
     Returns
     -------
