@@ -3,10 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 OUT ?= out
 # One BLAS thread a fit: the fits are small, and threads of threads get in each other's way.
 export OMP_NUM_THREADS ?= 1
+# The build environment is pinned too.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types docs check clean

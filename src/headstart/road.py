@@ -110,11 +110,11 @@ class Road:
         if measurable:
             trial = self._try(candidates, target)
             choice = trial.choice()
-            gain = trial.gain_of_choice() if test is None else None
             tried = _table(trial, by_name)
-            if gain is None and test is not None:
+            if test is None:
+                gain = trial.gain_of_choice()
+            else:
                 gain = self._gain_on(test, by_name[TARGET_ONLY].fit(target), by_name[choice].fit(target))
-            assert gain is not None  # noqa: S101
             decision = decide(gain, choice, self.guard)
             curve = self._curve(by_name[TARGET_ONLY], by_name[choice], target, test)
             verdict, sentence = gain.verdict, _sentence(gain, curve, decision, tested=test is not None)
@@ -203,7 +203,7 @@ class Road:
     def _without_labels(
         self, candidates: list[Candidate], source: Domain | None, target: Domain
     ) -> tuple[str, list[Tried], str]:
-        """Choose among candidates that need no target labels, and say what could be proven with how many."""
+        """Choose by the source, for too few target labels to choose by; say what could be proven with how many."""
         why = f"has only {target.n_labelled} labelled rows, too few to measure on"
         if not target.n_labelled:
             absent = self.plan.label is not None and target.label is None
