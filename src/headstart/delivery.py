@@ -228,7 +228,7 @@ class Parcel:
         files = self._files()
         tables = [_table(self.vectorizer.transform(source.X)), _table(source.X)]
         # A constant row could be anything.
-        wanted = [table[np.nanmax(table, axis=1) > np.nanmin(table, axis=1)] for table in tables if table.size]
+        wanted = [table[np.ptp(np.nan_to_num(table), axis=1) > 0] for table in tables if table.size]
         for table in wanted:
             rows = table[np.linspace(0, len(table) - 1, min(len(table), ROWS_LOOKED_FOR)).astype(int)]
             if any(row.astype(t).tobytes() in data for row in rows for t in ("f8", "f4") for data in files.values()):
