@@ -120,3 +120,10 @@ def test_a_wrong_pull_or_learner_is_refused():
 
     with pytest.raises(NeedsError, match="linear learner"):
         Transfer(RegularTransfer(), SVR()).fit(X, y, domain=domain)
+
+
+@pytest.mark.parametrize("learner", [LogisticRegression(l1_ratio=1.0, solver="saga"), Ridge(positive=True)])
+def test_a_penalty_that_it_does_not_solve_is_refused_and_not_replaced(learner):
+    X, y, domain = data(learner)
+    with pytest.raises(NeedsError, match="squared penalties only"):
+        Transfer(RegularTransfer(), learner).fit(X, y, domain=domain)

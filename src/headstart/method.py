@@ -223,6 +223,8 @@ def unmet_needs(method: Method, learner: Any, *, task: Task | None = None, targe
         return f"is not for {task}"
     if needs.learner == "linear" and not is_linear(learner):
         return f"needs a linear learner (logistic regression, ridge), not {type(learner).__name__}"
+    if needs.learner == "linear" and not is_plain(learner):
+        return f"knows squared penalties only and no sign constraints, not {learner!r}"
     if needs.learner == "weighted" and not takes_weights(learner):
         return f"needs a learner that takes sample_weight, and {type(learner).__name__} takes none"
     if target is not None and needs.target_labels and not target.n_labelled:
@@ -253,6 +255,18 @@ def is_linear(learner: Any) -> bool:
     from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
     return isinstance(learner, LinearRegression | LogisticRegression | Ridge)
+
+
+def is_plain(learner: Any) -> bool:
+    """Tell whether a linear learner has a squared penalty and no constraints, as `RegularTransfer` solves it.
+
+    >>> from sklearn.linear_model import LogisticRegression, Ridge
+    >>> is_plain(LogisticRegression()), is_plain(LogisticRegression(l1_ratio=1.0)), is_plain(Ridge(positive=True))
+    (True, False, False)
+    """
+    settings = learner.get_params()
+    squared = settings.get("penalty", "l2") in ("l2", "deprecated") and not settings.get("l1_ratio")
+    return squared and not settings.get("positive", False)
 
 
 def takes_weights(learner: Any) -> bool:
