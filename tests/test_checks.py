@@ -23,13 +23,13 @@ class Flat(InstanceMethod):
     target_weight = 1.0
 
     def weigh(self, Xs, Xt, ys=None, yt=None):
-        return np.ones(len(Xs))
+        return np.ones(Xs.shape[0])
 
 
 class EditsRows(Flat):
     def weigh(self, Xs, Xt, ys=None, yt=None):
         Xs[:] = 0
-        return np.ones(len(Xs))
+        return np.ones(Xs.shape[0])
 
 
 class EditsParameter(Flat):
@@ -43,12 +43,12 @@ class EditsParameter(Flat):
 
 class DependsOnOrder(Flat):
     def weigh(self, Xs, Xt, ys=None, yt=None):
-        return np.arange(len(Xs)) ** 3.0
+        return np.arange(Xs.shape[0]) ** 3.0
 
 
 class UsesGlobalSeed(Flat):
     def weigh(self, Xs, Xt, ys=None, yt=None):
-        return np.random.rand(len(Xs))
+        return np.random.rand(Xs.shape[0])
 
 
 class HidesRows(Flat):

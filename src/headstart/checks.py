@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -41,10 +42,16 @@ def learner_for(task: Task) -> Any:
     return LogisticRegression(max_iter=1000) if task == "classification" else Ridge()
 
 
-def fitted(method: Method, data: Any = None, task: Task = "classification") -> Transfer:
-    """Fit a method on the example."""
+def fitted(method: Method, data: Any = None, task: Task | None = None, **fit: Any) -> Transfer:
+    """Fit a method on the example, or on other rows, labels and domains; without a task, on the method's first."""
+    task = method.needs.tasks[0] if task is None else task
     X, y, domain = example(task) if data is None else data
-    return Transfer(clone(method), learner_for(task)).fit(X, y, domain=domain)
+    return Transfer(clone(method), learner_for(task)).fit(X, y, domain=domain, **fit)
+
+
+def example_for(method: Method) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the example of a method's first task."""
+    return example(method.needs.tasks[0])
 
 
 def check_method(method: Method) -> None:
@@ -90,7 +97,7 @@ def check_fit_leaves_parameters(method: Method) -> None:
 
 def check_fit_leaves_inputs(method: Method) -> None:
     """Fitting and predicting edit nothing they were given."""
-    X, y, domain = example()
+    X, y, domain = example_for(method)
     copies = X.copy(), y.copy(), domain.copy()
     fitted(method, (X, y, domain)).predict(X)
     for given, copy in zip((X, y, domain), copies, strict=True):
@@ -114,7 +121,7 @@ def check_same_seed_same_answer(method: Method) -> None:
     if "random_state" in seeded.get_params():
         seeded.set_params(random_state=7)
     before = np.random.get_state(legacy=False)  # noqa: NPY002
-    X = example()[0]
+    X = example_for(method)[0]
     _require(np.array_equal(_soft(fitted(seeded), X), _soft(fitted(seeded), X)), "two fits differ")
     after = np.random.get_state(legacy=False)  # noqa: NPY002
     _require(repr(before) == repr(after), "the global generator was used")
@@ -122,16 +129,18 @@ def check_same_seed_same_answer(method: Method) -> None:
 
 def check_missing_labels(method: Method) -> None:
     """NaN, None and pandas.NA all mean that a label is not known, in source and target."""
-    X, y, domain = example()
+    X, y, domain = example_for(method)
     y[np.flatnonzero(domain == "source")[:5]] = np.nan
-    as_none = np.array([None if np.isnan(v) else int(v) for v in y], dtype=object)
-    as_na = pd.Series([pd.NA if np.isnan(v) else int(v) for v in y], dtype="Int64")
+    as_none = np.array([None if np.isnan(v) else float(v) for v in y], dtype=object)
+    as_na = pd.Series([pd.NA if np.isnan(v) else float(v) for v in y], dtype="Float64")
     answers = [_soft(fitted(method, (X, labels, domain)), X) for labels in (y, as_none, as_na)]
     _require(all(np.array_equal(answers[0], other) for other in answers[1:]), "missing labels are read differently")
 
 
 def check_text_labels(method: Method) -> None:
     """Classes may have names."""
+    if "classification" not in method.needs.tasks:
+        return
     X, y, domain = example()
     named = np.array([None if np.isnan(v) else ("no", "yes")[int(v)] for v in y], dtype=object)
     answers = fitted(method, (X, named, domain)).predict(X)
@@ -141,6 +150,8 @@ def check_text_labels(method: Method) -> None:
 
 def check_class_missing_in_target(method: Method) -> None:
     """A class without a labelled target row is no obstacle, with two classes and with three."""
+    if "classification" not in method.needs.tasks:
+        return
     X, y, domain = example()
     three = np.where(np.isnan(y), np.nan, y + (X[:, 3] > 0))
     for labels in (y, three):
@@ -152,7 +163,7 @@ def check_class_missing_in_target(method: Method) -> None:
 
 def check_no_target_labels(method: Method) -> None:
     """Without target labels a method works, or says that it needs some."""
-    X, y, domain = example()
+    X, y, domain = example_for(method)
     y[domain == "target"] = np.nan
     if method.needs.target_labels:
         _refuses(NeedsError, "labelled target rows", lambda: fitted(method, (X, y, domain)))
@@ -162,7 +173,7 @@ def check_no_target_labels(method: Method) -> None:
 
 def check_float32(method: Method) -> None:
     """Rows in float32 are not silently widened on the way to the learner."""
-    X, y, domain = example()
+    X, y, domain = example_for(method)
     transfer = fitted(method, (X.astype(np.float32), y, domain))
     inner = getattr(transfer.predictor_, "model", transfer.predictor_)
     if hasattr(inner, "coef_"):
@@ -171,7 +182,7 @@ def check_float32(method: Method) -> None:
 
 def check_row_alone(method: Method) -> None:
     """A row alone gets the prediction it gets among others."""
-    X, y, domain = example()
+    X, y, domain = example_for(method)
     transfer = fitted(method, (X, y, domain))
     together = _soft(transfer, X[:5])
     alone = np.concatenate([_soft(transfer, X[i : i + 1]) for i in range(5)])
@@ -180,7 +191,7 @@ def check_row_alone(method: Method) -> None:
 
 def check_constant_columns(method: Method) -> None:
     """A column that never changes is harmless."""
-    X, y, domain = example()
+    X, y, domain = example_for(method)
     X = np.column_stack([X, np.full(len(X), 3.0), np.where(domain == "target", 1.0, 0.0)])
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
@@ -190,7 +201,7 @@ def check_constant_columns(method: Method) -> None:
 
 def check_clear_errors(method: Method) -> None:
     """What can't be learned from is refused in one line."""
-    X, y, domain = example()
+    X, y, domain = example_for(method)
     holed = X.copy()
     holed[3, 1] = np.nan
     _refuses(InputError, "NaN", lambda: fitted(method, (holed, y, domain)))
@@ -201,21 +212,93 @@ def check_clear_errors(method: Method) -> None:
     _refuses(InputError, "no source", lambda: fitted(method, (X, y, np.full(len(X), "target"))))
     _refuses(InputError, "labels", lambda: fitted(method, (X, y[:-1], domain)))
     _refuses(InputError, "columns", lambda: fitted(method).predict(X[:, :2]))
-    _refuses(InputError, "one class", lambda: fitted(method, (X, np.where(np.isnan(y), y, 1.0), domain)))
+    if "classification" in method.needs.tasks:
+        _refuses(InputError, "one class", lambda: fitted(method, (X, np.where(np.isnan(y), y, 1.0), domain)))
     unlabelled = np.where(domain == "source", np.nan, y)
     _refuses(HeadstartError, "source", lambda: fitted(method, (X, unlabelled, domain)))
 
 
 def check_knowledge_says_what_it_holds(method: Method) -> None:
     """Knowledge says whether source rows are inside, and that is true."""
-    X, y, domain = example()
+    task = method.needs.tasks[0]
+    X, y, domain = example(task)
     rows = domain == "source"
-    source = Domain(X[rows], y[rows], name="source")
-    knowledge, _ = learn_and_extract(clone(method), source, learner_for("classification"))
+    source = Domain(X[rows], y[rows], name="source", task=task)
+    knowledge, _ = learn_and_extract(clone(method), source, learner_for(task))
     arrays = [array for array in knowledge.arrays.values() if isinstance(array, np.ndarray)]
     held = any(row.tobytes() in array.tobytes() for row in source.X for array in arrays)
     _require(knowledge.holds_source_rows == held, "the manifest is wrong about source rows")
     _require(knowledge.holds_source_rows == method.needs.source_rows, "the needs are wrong about source rows")
+
+
+def check_sample_weights(method: Method) -> None:
+    """Weights of one change nothing; a row of weight zero is as good as absent; others matter."""
+    for task in method.needs.tasks:
+        X, y, domain = example(task)
+        plain = _soft(fitted(method, (X, y, domain), task), X)
+        ones = _soft(fitted(method, (X, y, domain), task, sample_weight=np.full(len(X), 1.0)), X)
+        _require(_close(plain, ones, 1e-6), f"weights of one are not the same as none ({task})")
+        weight = np.ones(len(X))
+        weight[np.flatnonzero(domain == "source")[:20]] = 0.0
+        kept = weight > 0
+        zeros = _soft(fitted(method, (X, y, domain), task, sample_weight=weight), X)
+        absent = _soft(fitted(method, (X[kept], y[kept], domain[kept]), task), X)
+        _require(_close(zeros, absent, 1e-6), f"rows of weight zero have a say ({task})")
+    _refuses(InputError, "weight", lambda: fitted(method, (X, y, domain), task, sample_weight=-weight))
+
+
+def check_sparse_rows(method: Method) -> None:
+    """Sparse rows give the answers of dense ones, or are refused."""
+    for task in method.needs.tasks:
+        X, y, domain = example(task)
+        X = np.where(np.abs(X) < 0.5, 0.0, X)
+        if method.needs.dense:
+            _refuses(
+                NeedsError,
+                "sparse",
+                lambda X=X, y=y, domain=domain, task=task: fitted(  # type: ignore[misc]
+                    method, (csr_matrix(X), y, domain), task
+                ),
+            )
+            continue
+        dense = _soft(fitted(method, (X, y, domain), task), X)
+        sparse = _soft(fitted(method, (csr_matrix(X), y, domain), task), csr_matrix(X))
+        _require(_close(dense, sparse, 1e-3), f"sparse rows are treated otherwise than dense ones ({task})")
+
+
+def check_hard_cases(method: Method) -> None:
+    """Few rows, one column, rows given twice, no overlap: finite predictions, or one line that says why not."""
+    for task in method.needs.tasks:
+        X, y, domain = example(task)
+        source, target = np.flatnonzero(domain == "source"), np.flatnonzero(domain == "target")
+        known = target[~np.isnan(y[target])]
+        few = np.concatenate([source[:10], target])
+        lone = np.concatenate([source, target[np.isnan(y[target])][:1]])
+        scarce = np.concatenate([source, known[:1] if task == "regression" else _one_a_class(y, known)])
+        far = X + 1000.0 * (domain == "target")[:, None]
+        cases = {
+            "one column": (X[:, :1], y, domain),
+            "rows given twice": (np.repeat(X, 2, axis=0), np.repeat(y, 2), np.repeat(domain, 2)),
+            "ten source rows": (X[few], y[few], domain[few]),
+            "one target row": (X[lone], y[lone], domain[lone]),
+            "one labelled target row a class": (X[scarce], y[scarce], domain[scarce]),
+            "all rows the same": (np.ones_like(X), y, domain),
+            "no overlap": (far, y, domain),
+        }
+        for name, (rows, labels, domains) in cases.items():
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", RuntimeWarning)
+                warnings.simplefilter("ignore", UserWarning)
+                try:
+                    answers = _soft(fitted(method, (rows, labels, domains), task), rows)
+                except HeadstartError as error:
+                    _require("\n" not in str(error), f"{name}: the error takes more than one line")
+                    continue
+            _require(bool(np.isfinite(answers).all()), f"{name}: predictions are not finite ({task})")
+
+
+def _one_a_class(y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.array([rows[y[rows] == label][0] for label in np.unique(y[rows])])
 
 
 CHECKS: tuple[Callable[[Method], None], ...] = (
@@ -234,6 +317,9 @@ CHECKS: tuple[Callable[[Method], None], ...] = (
     check_constant_columns,
     check_clear_errors,
     check_knowledge_says_what_it_holds,
+    check_sample_weights,
+    check_sparse_rows,
+    check_hard_cases,
 )
 
 

@@ -39,11 +39,13 @@ class Domain:
         The domain that each row came from, when several were stacked.
     label : str, optional
         What the label is called: the column it came from.
+    weight : array of shape (n,), optional
+        How much each row counts when a learner is fitted; without, all count the same.
 
     Raises
     ------
     InputError
-        When rows and labels differ in number, or the labels mix numbers and text.
+        When rows, labels and weights differ in number, the labels mix numbers and text, or a weight is negative.
 
     Examples
     --------
@@ -64,6 +66,7 @@ class Domain:
     task: Task | None = None
     origin: np.ndarray | None = None
     label: str | None = None
+    weight: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         rows = self.X
@@ -72,6 +75,8 @@ class Domain:
             object.__setattr__(self, "X", rows)
         if len(rows.shape) != 2:
             raise InputError(f"{self.name}: rows must form a table of shape (n, d), not {tuple(rows.shape)}")
+        if self.weight is not None:
+            object.__setattr__(self, "weight", as_weights(self.weight, rows.shape[0], where=self.name))
         if self.y is not None:
             labels = as_labels(self.y, where=self.name)
             if len(labels) != rows.shape[0]:
@@ -124,6 +129,7 @@ class Domain:
             X=take(self.X, index),
             y=None if self.y is None else self.y[index],
             origin=None if self.origin is None else self.origin[index],
+            weight=None if self.weight is None else self.weight[index],
         )
 
     def labelled_rows(self) -> Domain:
@@ -171,6 +177,7 @@ def stack(domains: Sequence[Domain]) -> Domain:
         task=next((domain.task for domain in domains if domain.task), None),
         label=next((domain.label for domain in domains if domain.label), None),
         origin=np.concatenate(origins),
+        weight=stack_weights([domain.weight for domain in domains], [len(domain) for domain in domains]),
     )
 
 
@@ -206,6 +213,30 @@ def stack_labels(labels: Sequence[np.ndarray | None], lengths: Sequence[int]) ->
             for y, n in zip(labels, lengths, strict=True)
         ]
     )
+
+
+def stack_weights(weights: Sequence[np.ndarray | None], lengths: Sequence[int]) -> np.ndarray | None:
+    """Concatenate row weights, where None stands for ones; None when there are none at all."""
+    if all(w is None for w in weights):
+        return None
+    return np.concatenate([np.ones(n) if w is None else w for w, n in zip(weights, lengths, strict=True)])
+
+
+def as_weights(weight: Any, n: int, where: str = "weights") -> np.ndarray:
+    """Bring row weights into an array of floats, shape (n,).
+
+    Raises
+    ------
+    InputError
+        When there are not n of them, or one is negative or not finite.
+    """
+    weight = np.asarray(weight, dtype=float)
+    if weight.shape != (n,):
+        raise InputError(f"{where}: {n} rows but weights of shape {weight.shape}; give one weight a row")
+    if not (np.isfinite(weight) & (weight >= 0)).all():
+        row = int(np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))[0])
+        raise InputError(f"{where}: row {row + 1}: weight {weight[row]}; weights are finite and zero or more")
+    return weight
 
 
 def missing(y: np.ndarray) -> np.ndarray:

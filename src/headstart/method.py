@@ -23,7 +23,8 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
-from headstart.domain import Domain, Task, stack_labels, stack_rows
+from headstart.domain import Domain, Task, stack, stack_labels, stack_rows
+from headstart.draws import folds
 from headstart.errors import NeedsError
 
 STEPS = ("learn the source task", "extract knowledge", "carry it over", "learn the target task")
@@ -151,7 +152,7 @@ class RowMethod(Method):
         return Knowledge(
             method=type(self).__name__,
             holds_source_rows=True,
-            arrays={"X": learned.X, "y": learned.labels, "origin": learned.origin},
+            arrays={"X": learned.X, "y": learned.labels, "origin": learned.origin, "weight": learned.weight},
             facts={"rows": len(learned)},
         )
 
@@ -282,6 +283,8 @@ def fit_learner(learner: Any, X: Any, y: np.ndarray, weight: np.ndarray | None =
     """
     if is_classifier(learner) and len(np.unique(y)) == 1:
         return DummyClassifier(strategy="most_frequent").fit(X, y)
+    if weight is not None and not takes_weights(learner):
+        raise NeedsError(f"{type(learner).__name__} takes no sample_weight; leave the weights out, or take another")
     fitted = clone(learner)
     if weight is None:
         return fitted.fit(X, y)
@@ -301,23 +304,59 @@ def fit_on_both(
     """Fit the learner on weighted source rows and the labelled target rows together.
 
     Source weights are scaled to a mean of 1; a labelled target row weighs `target_weight`, or with "balanced"
-    n_s / n_t, so that both domains count the same.
+    n_s / n_t, so that both domains count the same. Weights of the target's own are scaled to a mean of 1 and multiply
+    that. Where all source weights are zero, the target's rows are all there is to learn from.
+
+    Raises
+    ------
+    NeedsError
+        When all source weights are zero and no target row is labelled.
     """
     from scipy.sparse import issparse
 
-    labelled = target.labelled_rows()
-    ws = np.ones(len(ys)) if ws is None else np.asarray(ws, dtype=float)
-    if not ws.sum() > 0:
-        raise NeedsError("all source weights are zero: the source has no row like the target's")
-    ws = ws / ws.mean()
-    if not len(labelled):
-        kept = ws > 0
-        return fit_learner(learner, Xs[kept], ys[kept], ws[kept])
     if isinstance(target_weight, str) and target_weight != "balanced":
         raise NeedsError(f"target_weight must be a number or 'balanced', not {target_weight!r}")
-    wt = len(ys) / len(labelled) if isinstance(target_weight, str) else float(target_weight)
+    labelled = target.labelled_rows()
+    ws = np.ones(len(ys)) if ws is None else np.asarray(ws, dtype=float)
     kept = ws > 0
+    if not len(labelled):
+        if not kept.any():
+            raise NeedsError("all source weights are zero: the source has no row like the target's; label target rows")
+        return fit_learner(learner, Xs[kept], ys[kept], ws[kept] / ws.mean())
+    if not kept.any():
+        return fit_learner(learner, labelled.X, labelled.labels, labelled.weight)
+    each = len(ys) / len(labelled) if isinstance(target_weight, str) else float(target_weight)
+    wt = np.ones(len(labelled)) if labelled.weight is None else labelled.weight / labelled.weight.mean()
     Xt = labelled.X.tocsr() if issparse(labelled.X) else labelled.X
     X = stack_rows([Xs[kept], Xt])
     y = stack_labels([ys[kept], labelled.labels], [int(kept.sum()), len(labelled)])
-    return fit_learner(learner, X, np.asarray(y), np.concatenate([ws[kept], np.full(len(labelled), wt)]))
+    return fit_learner(learner, X, np.asarray(y), np.concatenate([ws[kept] / ws.mean(), each * wt]))
+
+
+def held_out_loss(fit: Callable[[Domain], Predictor], target: Domain, k: int = 5, random_state: Any = 0) -> float:
+    """Return the cross-validated loss of a way to learn, over the labelled target rows.
+
+    The loss is the mean Brier score where there are probabilities, else the share of errors; for regression the mean
+    squared error. `fit` gets the target without the labels of a fold, and so without those rows.
+    """
+    labelled, rest = target.labelled_rows(), target.rows(~target.labelled)
+    classes = target.task == "classification"
+    of_row = folds(labelled.X, k, random_state, labelled.labels if classes else None)
+    loss = np.empty(len(labelled))
+    for fold in range(int(of_row.max()) + 1):
+        held = of_row == fold
+        train = labelled.rows(~held)
+        model = fit(stack([train, rest]) if len(rest) else train)
+        loss[held] = _losses(model, labelled.rows(held), classes)
+    return float(np.average(loss, weights=labelled.weight))
+
+
+def _losses(model: Any, held: Domain, classes: bool) -> np.ndarray:
+    if not classes:
+        return np.asarray((model.predict(held.X) - held.labels) ** 2)
+    if not hasattr(model, "predict_proba"):
+        return np.asarray(model.predict(held.X) != held.labels, dtype=float)
+    truth = held.labels[:, None] == model.classes_[None, :]
+    brier = ((model.predict_proba(held.X) - truth) ** 2).sum(axis=1)
+    # A class that the model does not know has no column: its missing share counts as well.
+    return np.asarray(brier + ~truth.any(axis=1))

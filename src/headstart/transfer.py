@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -13,9 +14,9 @@ from sklearn.utils import Tags, check_array, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from headstart.domain import Domain, Task, as_labels, known_labels, missing, require_learnable
-from headstart.errors import InputError, unknown_name
-from headstart.method import Method, four_steps, require, unmet_needs
+from headstart.domain import Domain, Task, as_labels, as_weights, known_labels, missing, require_learnable
+from headstart.errors import InputError, NeedsError, unknown_name
+from headstart.method import Method, four_steps, require, takes_weights, unmet_needs
 
 
 def _predictor_has(name: str) -> Any:
@@ -75,7 +76,7 @@ class Transfer(MetaEstimatorMixin, BaseEstimator):
         tags.target_tags.required = True
         return tags
 
-    def fit(self, X: Any, y: Any, *, domain: Any) -> Self:
+    def fit(self, X: Any, y: Any, *, domain: Any, sample_weight: Any = None) -> Self:
         """Run the four steps.
 
         Parameters
@@ -86,13 +87,16 @@ class Transfer(MetaEstimatorMixin, BaseEstimator):
             Labels; a missing one is NaN, None or pandas.NA.
         domain : array-like of shape (n,)
             The name of each row's domain.
+        sample_weight : array-like of shape (n,), optional
+            How much each row counts when the learner is fitted; it multiplies the weight that a method finds. How the
+            domains' rows are distributed is judged by the rows as they stand. A row of weight zero is left out.
 
         Raises
         ------
         InputError, NeedsError
             When the data or the learner do not suit the method.
         """
-        source, target = self._domains(X, y, domain)
+        source, target = self._domains(X, y, domain, sample_weight)
         lack = unmet_needs(self.method, self.learner, task=self._task)
         if lack:
             require(self.method, self.learner)
@@ -110,21 +114,30 @@ class Transfer(MetaEstimatorMixin, BaseEstimator):
     def _task(self) -> Task:
         return "classification" if is_classifier(self.learner) else "regression"
 
-    def _domains(self, X: Any, y: Any, domain: Any) -> tuple[Domain, Domain]:
+    def _domains(self, X: Any, y: Any, domain: Any, sample_weight: Any) -> tuple[Domain, Domain]:
         X = self._rows(X)
         names = np.asarray(domain).astype(str)
         if names.shape != (X.shape[0],):
             raise InputError(f"domain must name the domain of each of the {X.shape[0]} rows, not {names.shape}")
+        labels = as_labels(y)
+        if len(labels) != X.shape[0]:
+            raise InputError(f"{X.shape[0]} rows but {len(labels)} labels")
+        if sample_weight is None:
+            weight = None
+        else:
+            if not takes_weights(self.learner):
+                raise NeedsError(f"{type(self.learner).__name__} takes no sample_weight; leave the weights out")
+            weight = as_weights(sample_weight, X.shape[0], where="sample_weight")
+            kept = weight > 0
+            X, labels, names, weight = X[kept], labels[kept], names[kept], weight[kept]
         is_target = names == self.target
         if not is_target.any():
             raise InputError(unknown_name("domain", self.target, np.unique(names)) + " (set target=...)")
         if is_target.all():
             raise InputError(f"all rows are of the target {self.target!r}; there is no source to transfer from")
-        labels = as_labels(y)
-        if len(labels) != X.shape[0]:
-            raise InputError(f"{X.shape[0]} rows but {len(labels)} labels")
-        source = Domain(X[~is_target], labels[~is_target], "source", task=self._task, origin=names[~is_target])
-        return source, Domain(X[is_target], labels[is_target], self.target, task=self._task)
+        everything = Domain(X, labels, task=self._task, origin=names, weight=weight)
+        source, target = everything.rows(~is_target), everything.rows(is_target)
+        return replace(source, name="source"), replace(target, name=self.target, origin=None)
 
     def _rows(self, X: Any) -> Any:
         try:

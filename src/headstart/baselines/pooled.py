@@ -40,4 +40,5 @@ class Pooled(RowMethod):
 
     def learn_target(self, carried: Knowledge, target: Domain, learner: Any) -> Any:
         """Step 4: fit the learner on both domains' rows."""
-        return fit_on_both(learner, carried.arrays["X"], carried.arrays["y"], None, target, self.target_weight)
+        arrived = carried.arrays
+        return fit_on_both(learner, arrived["X"], arrived["y"], arrived["weight"], target, self.target_weight)

@@ -31,7 +31,7 @@ class SourceOnly(Method):
     def learn_source(self, source: Domain, learner: Any) -> Any:
         """Step 1: fit the learner on the labelled source rows."""
         labelled = source.labelled_rows()
-        return fit_learner(learner, labelled.X, labelled.labels)
+        return fit_learner(learner, labelled.X, labelled.labels, labelled.weight)
 
     def extract(self, learned: Any, source: Domain) -> Knowledge:
         """Step 2: the fitted model is the knowledge."""

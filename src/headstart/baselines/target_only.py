@@ -40,4 +40,4 @@ class TargetOnly(Method):
     def learn_target(self, carried: None, target: Domain, learner: Any) -> Any:
         """Step 4: fit the learner on the labelled target rows."""
         labelled = target.labelled_rows()
-        return fit_learner(learner, labelled.X, labelled.labels)
+        return fit_learner(learner, labelled.X, labelled.labels, labelled.weight)

@@ -21,6 +21,7 @@ class AlignedRows:
 
     X: Any
     y: np.ndarray
+    weight: np.ndarray | None
     source_map: Map
     target_map: Map
 
@@ -61,12 +62,14 @@ class FeatureMethod(RowMethod):
         """Step 3: align the domains and map the source rows."""
         Xs, ys = knowledge.arrays["X"], knowledge.arrays["y"]
         self.fit(Xs, target.X, ys, target.y)
-        return AlignedRows(self.transform_source(Xs), ys, self.source_map_, self.target_map_)
+        return AlignedRows(
+            self.transform_source(Xs), ys, knowledge.arrays["weight"], self.source_map_, self.target_map_
+        )
 
     def learn_target(self, carried: AlignedRows, target: Domain, learner: Any) -> AlignedPredictor:
         """Step 4: fit the learner on the mapped source rows and the mapped labelled target rows."""
         mapped = target.with_rows(carried.target_map.transform(target.X))
-        model = fit_on_both(learner, carried.X, carried.y, None, mapped, self.target_weight)
+        model = fit_on_both(learner, carried.X, carried.y, carried.weight, mapped, self.target_weight)
         return AlignedPredictor(model, carried.source_map, carried.target_map)
 
 

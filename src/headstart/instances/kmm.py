@@ -8,7 +8,7 @@ import numpy as np
 from headstart.errors import InputError
 from headstart.instances.base import InstanceMethod
 from headstart.instances.box_sum_qp import solve_box_sum_qp
-from headstart.kernels import median_gamma, nystroem_map, rbf
+from headstart.kernels import median_gamma, nystroem_map, rbf, rbf_sums
 from headstart.method import Needs
 
 #: Source rows up to which the kernel is held whole (0.8 GB then), and the landmarks used beyond.
@@ -70,7 +70,7 @@ class KMM(InstanceMethod):
     True
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True, dense=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True)
 
     def __init__(
         self,
@@ -104,7 +104,8 @@ class KMM(InstanceMethod):
         -------
         w : array of shape (n_s,), between 0 and B.
         """
-        n_s = len(Xs)
+        Xs, Xt = self.rows_of_both(Xs, Xt)
+        n_s = Xs.shape[0]
         eps = (np.sqrt(n_s) - 1) / np.sqrt(n_s) if self.eps is None else self.eps
         if 1 - eps > self.B:
             raise InputError(f"KMM: B={self.B} leaves no weights with a mean of at least {1 - eps:.3g}; raise B")
@@ -126,8 +127,7 @@ class KMM(InstanceMethod):
                 f"(objective {self.objective_:.6g}); raise max_iter",
                 stacklevel=2,
             )
-        self.effective_size_ = float(w.sum() ** 2 / (w @ w)) if w.any() else 0.0
-        return np.asarray(w.astype(Xs.dtype, copy=False))
+        return self.finished(w, Xs)
 
     def _rank(self, n_s: int) -> int | None:
         if isinstance(self.rank, str):
@@ -141,14 +141,9 @@ def _kernel_terms(
     Xs: Any, Xt: Any, gamma: float, rank: int | None, random_state: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return F of shape (n_s, r) or the kernel K of shape (n_s, n_s), and the vector kappa of shape (n_s,)."""
-    scale = len(Xs) / len(Xt)
+    scale = Xs.shape[0] / Xt.shape[0]
     if rank is None:
-        return rbf(Xs, Xs, gamma), scale * _row_sums(Xs, Xt, gamma)
+        return rbf(Xs, Xs, gamma), scale * rbf_sums(Xs, Xt, gamma)
     features = nystroem_map(Xs, Xt, gamma, rank, random_state)
     Fs = features(Xs)
     return Fs, scale * (Fs @ features(Xt).sum(axis=0))
-
-
-def _row_sums(Xs: np.ndarray, Xt: np.ndarray, gamma: float, block: int = 2048) -> np.ndarray:
-    """Return sum_j k(x_i, x'_j) without holding the whole n_s x n_t kernel."""
-    return sum(rbf(Xs, Xt[start : start + block], gamma).sum(axis=1) for start in range(0, len(Xt), block))

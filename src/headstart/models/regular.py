@@ -90,7 +90,9 @@ class RegularTransfer(Method):
     def learn_source(self, source: Domain, learner: Any) -> Any:
         """Step 1: fit the learner on the labelled source rows."""
         labelled = source.labelled_rows()
-        return clone(learner).fit(labelled.X, labelled.labels)
+        if labelled.weight is None:
+            return clone(learner).fit(labelled.X, labelled.labels)
+        return clone(learner).fit(labelled.X, labelled.labels, sample_weight=labelled.weight)
 
     def extract(self, learned: Any, source: Domain) -> Knowledge:
         """Step 2: coefficients, intercepts and class names are the knowledge."""
@@ -118,15 +120,16 @@ class RegularTransfer(Method):
         labelled = target.labelled_rows()
         X, y = np.asarray(labelled.X), labelled.labels
         fit = _fit_ridge if carried.classes is None else _fit_logistic
+        weight = np.ones(len(y)) if labelled.weight is None else labelled.weight
         pull = self.pull
         if isinstance(pull, str):
             if pull != "cv":
                 raise InputError(f"RegularTransfer: pull must be a number or 'cv', not {pull!r}")
-            pull = best_pull(fit, X, y, carried, learner, self.folds)
+            pull = best_pull(fit, X, y, weight, carried, learner, self.folds)
         elif not pull >= 0:
             raise InputError(f"RegularTransfer: pull must be zero or more, not {pull}")
         self.pull_ = float(pull)
-        return as_estimator(fit(X, y, carried, self.pull_, learner), learner)
+        return as_estimator(fit(X, y, weight, carried, self.pull_, learner), learner)
 
 
 def with_classes(parameters: Parameters, classes: np.ndarray) -> Parameters:
@@ -144,7 +147,9 @@ def with_classes(parameters: Parameters, classes: np.ndarray) -> Parameters:
     return Parameters(wide_W, wide_b, classes)
 
 
-def best_pull(fit: Any, X: np.ndarray, y: np.ndarray, start: Parameters, learner: Any, folds: int) -> float:
+def best_pull(
+    fit: Any, X: np.ndarray, y: np.ndarray, weight: np.ndarray, start: Parameters, learner: Any, folds: int
+) -> float:
     """Choose the pull by cross-validated loss; of equals the strongest, for it trusts few target rows least."""
     if len(y) < 2:
         return float("inf")
@@ -154,30 +159,31 @@ def best_pull(fit: Any, X: np.ndarray, y: np.ndarray, start: Parameters, learner
         splitter = KFold(min(folds, len(y)), shuffle=True, random_state=0)
     # Rows in an order of their own, so that the folds do not depend on the caller's.
     order = np.lexsort((*X.T[::-1], y))
-    X, y = X[order], y[order]
+    X, y, weight = X[order], y[order], weight[order]
     losses = np.zeros(len(PULLS))
     for train, test in splitter.split(X, y):
         near = start
         # From the strongest pull down: each solution starts the next.
         for i in reversed(range(len(PULLS))):
-            near = fit(X[train], y[train], start, PULLS[i], learner, near)
-            losses[i] += _loss(near, X[test], y[test])
+            near = fit(X[train], y[train], weight[train], start, PULLS[i], learner, near)
+            losses[i] += float(weight[test] @ _losses(near, X[test], y[test]))
     return PULLS[len(PULLS) - 1 - int(np.argmin(losses[::-1]))]
 
 
-def _loss(parameters: Parameters, X: np.ndarray, y: np.ndarray) -> float:
+def _losses(parameters: Parameters, X: np.ndarray, y: np.ndarray) -> np.ndarray:
     scores = X @ parameters.W.T + parameters.b
     if parameters.classes is None:
-        return float(((y - scores[:, 0]) ** 2).sum())
+        return np.asarray((y - scores[:, 0]) ** 2)
     at = np.searchsorted(parameters.classes, y)
     if len(parameters.classes) == 2:
-        return float(-log_expit(np.where(at == 1, scores[:, 0], -scores[:, 0])).sum())
-    return float((logsumexp(scores, axis=1) - scores[np.arange(len(y)), at]).sum())
+        return np.asarray(-log_expit(np.where(at == 1, scores[:, 0], -scores[:, 0])))
+    return np.asarray(logsumexp(scores, axis=1) - scores[np.arange(len(y)), at])
 
 
 def _fit_ridge(
     X: np.ndarray,
     y: np.ndarray,
+    weight: np.ndarray,
     start: Parameters,
     pull: float,
     learner: Any,
@@ -193,8 +199,9 @@ def _fit_ridge(
     theta_s = np.append(start.W[0], start.b) if intercept else start.W[0]
     own = np.append(np.full(d, alpha), 0.0) if intercept else np.full(d, alpha)
     # || y - R(theta_s + delta) ||^2 + own (theta_s + delta)^2 + pull delta^2, as one least-squares problem.
-    tall = np.vstack([rows, np.diag(np.sqrt(own)), np.sqrt(pull) * np.eye(len(theta_s))])
-    aim = np.concatenate([y - rows @ theta_s, -np.sqrt(own) * theta_s, np.zeros(len(theta_s))])
+    root = np.sqrt(weight)
+    tall = np.vstack([rows * root[:, None], np.diag(np.sqrt(own)), np.sqrt(pull) * np.eye(len(theta_s))])
+    aim = np.concatenate([root * (y - rows @ theta_s), -np.sqrt(own) * theta_s, np.zeros(len(theta_s))])
     theta = theta_s + np.linalg.lstsq(tall, aim)[0]
     return Parameters(theta[None, :d].astype(X.dtype), theta[d:] if intercept else np.zeros(1))
 
@@ -202,6 +209,7 @@ def _fit_ridge(
 def _fit_logistic(
     X: np.ndarray,
     y: np.ndarray,
+    weight: np.ndarray,
     start: Parameters,
     pull: float,
     learner: Any,
@@ -217,7 +225,7 @@ def _fit_logistic(
     near = near or start
     C = float(learner.C) if np.isfinite(learner.C) else 1e12
     ridge = 0.0 if np.isinf(learner.C) else 1.0 / C
-    weight = _class_weights(learner, y)
+    weight = weight * _class_weights(learner, y)
     theta_s = np.column_stack([start.W, start.b]).astype(float)
     rows = np.column_stack([X, np.ones(len(X))]).astype(float)
     at = np.searchsorted(start.classes, y)
