@@ -112,7 +112,7 @@ def test_sparse_rows_work_where_the_method_allows():
     sparse = Transfer(Pooled(), LogisticRegression(tol=1e-10)).fit(csr_matrix(X), y, domain=domain)
     np.testing.assert_allclose(sparse.predict_proba(csr_matrix(X)), dense.predict_proba(X), atol=1e-6)
     with pytest.raises(NeedsError, match="no sparse rows"):
-        Transfer(KMM(), LogisticRegression()).fit(csr_matrix(X), y, domain=domain)
+        Transfer(CORAL(), LogisticRegression()).fit(csr_matrix(X), y, domain=domain)
 
 
 def test_a_learner_without_weights_is_refused_where_weights_are_needed():
