@@ -10,6 +10,7 @@ from scipy.stats import norm
 from headstart.errors import InputError
 from headstart.instances import KMM
 from headstart.instances.box_sum_qp import least_linear, project_box_sum, solve_box_sum_qp
+from headstart.instances.gram import DenseGram, LowRankGram
 from headstart.kernels import median_gamma, nystroem_map, rbf
 
 
@@ -102,6 +103,28 @@ def test_kmm_with_all_landmarks_equals_the_exact_kernel():
     assert full.objective_ == pytest.approx(exact.objective_, rel=1e-4)
 
 
+def test_a_low_rank_gram_multiplies_and_solves_as_the_whole_matrix_does():
+    rng = np.random.default_rng(0)
+    F, rest, D, v = rng.normal(size=(30, 4)), rng.uniform(0, 1, 30), rng.uniform(0.1, 1, 30), rng.normal(size=30)
+    K, low = F @ F.T + np.diag(rest), LowRankGram(F, rest)
+    few = np.where(np.arange(30) < 5, v, 0.0)
+    for gram in (low, DenseGram(K)):
+        np.testing.assert_allclose(gram.times(v), K @ v, atol=1e-12)
+        np.testing.assert_allclose(gram.times(few), K @ few, atol=1e-12)
+        np.testing.assert_allclose(gram.rows(np.arange(3, 9)).times(v[:6]), K[3:9, 3:9] @ v[:6], atol=1e-12)
+        np.testing.assert_allclose(gram.with_diagonal(D)(v), np.linalg.solve(K + np.diag(D), v), atol=1e-9)
+
+
+@pytest.mark.parametrize("d", [3, 10, 50])
+def test_few_landmarks_come_close_to_the_exact_objective(d):
+    Xs, Xt = shifted(n_s=1500, n_t=1500, d=d, shift=0.3)
+    exact, few = KMM(rank=None), KMM(rank=300, random_state=0)
+    exact.weigh(Xs, Xt)
+    w = few.weigh(Xs, Xt)
+    K, kappa = problem(Xs, Xt, exact.gamma_)
+    assert (0.5 * w @ K @ w - kappa @ w - exact.objective_) <= 1e-3 * abs(exact.objective_)
+
+
 def test_nystroem_features_reproduce_the_kernel_on_landmarks():
     Xs, Xt = shifted(n_s=40, n_t=30)
     features = nystroem_map(Xs, Xt, 0.3, 70, 0)
@@ -156,5 +179,5 @@ def test_linear_step_equals_linear_programming():
 def test_solver_reaches_the_optimum_of_an_ill_conditioned_problem():
     Xs, Xt = shifted(n_s=500, n_t=500, d=1)
     K, kappa = problem(Xs, Xt, median_gamma(Xs, Xt))
-    _, objective, gap, _ = solve_box_sum_qp(K, kappa, 1000.0, (22.0, 978.0))
+    _, objective, gap, _ = solve_box_sum_qp(DenseGram(K), kappa, 1000.0, (22.0, 978.0))
     assert gap <= 1e-6 * abs(objective)

@@ -1,11 +1,11 @@
 """A quadratic programme over weights with bounds and a bounded sum: the problem of kernel mean matching."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import brentq
+
+from headstart.instances.gram import DenseGram, Gram, LowRankGram, low_rank_factor
 
 #: Gradient steps on a working set before the interior-point method takes over.
 MOST_GRADIENT_STEPS = 600
@@ -18,12 +18,11 @@ MOST_STALE_ROUNDS = 4
 
 
 def solve_box_sum_qp(
-    K: np.ndarray,
+    K: Gram,
     kappa: np.ndarray,
     upper: float,
     total: tuple[float, float],
     *,
-    factored: bool = False,
     tol: float = 1e-6,
     max_iter: int = 20000,
 ) -> tuple[np.ndarray, float, float, int]:
@@ -36,7 +35,7 @@ def solve_box_sum_qp(
 
     Parameters
     ----------
-    K : array of shape (n, n), or with `factored` of shape (n, r) such that the kernel is K K'.
+    K : DenseGram or LowRankGram of shape (n, n)
     kappa : array of shape (n,)
 
     Returns
@@ -45,32 +44,31 @@ def solve_box_sum_qp(
     """
     kappa = kappa.astype(float)
     n = len(kappa)
-    thin = None if factored else low_rank_factor(K, most=min(MOST_RANK, n // 3))
+    F = low_rank_factor(K.K, most=min(MOST_RANK, n // 3)) if isinstance(K, DenseGram) else None
     w = (
         project_box_sum(np.ones(n), upper, total)
-        if thin is None
-        else _interior_point(thin, kappa, upper, total, True, 0.3 * tol)
+        if F is None
+        else _interior_point(LowRankGram(F, np.zeros(n)), kappa, upper, total, 0.3 * tol)
     )
-    w *= _best_scale(_times(K, w, factored), w, kappa, upper, total)
+    w *= _best_scale(K.times(w), w, kappa, upper, total)
     used, stale, hard, best = 0, 0, False, (w, np.inf, np.inf)
     while True:
-        gradient = _times(K, w, factored) - kappa
+        gradient = K.times(w) - kappa
         objective = float(0.5 * (w @ (gradient - kappa)))
         gap = float(gradient @ (w - least_linear(gradient, upper, total)))
         stale = 0 if gap < 0.9 * best[2] else stale + 1
         best = (w, objective, gap) if gap < best[2] else best
         if gap <= tol * abs(objective) or used >= max_iter or stale == MOST_STALE_ROUNDS:
             return *best, used
-        if hard and n <= MOST_DENSE_ROWS and not factored:
-            w, hard = _interior_point(K, kappa, upper, total, False, 0.3 * tol), False
+        if hard and n <= MOST_DENSE_ROWS and isinstance(K, DenseGram):
+            w, hard = _interior_point(K, kappa, upper, total, 0.3 * tol), False
             continue
         chosen = _working_set(w, gradient, fewest=int(np.ceil(1.5 * total[0] / upper)), first=used == 0)
-        block = K[chosen] if factored else K[np.ix_(chosen, chosen)]
         # While rows are missing from the working set, an exact solution on it is wasted.
         inner = max(0.3 * tol, min(0.01 * gap / abs(objective), 1e-3))
         w = np.zeros(n)
         w[chosen], steps = _accelerated_gradient(
-            block, kappa[chosen], upper, total, best[0][chosen], factored, inner, max_iter - used
+            K.rows(chosen), kappa[chosen], upper, total, best[0][chosen], inner, max_iter - used
         )
         hard = steps >= MOST_GRADIENT_STEPS
         used += steps
@@ -89,14 +87,6 @@ def _working_set(w: np.ndarray, gradient: np.ndarray, *, fewest: int, first: boo
     return np.flatnonzero(held)
 
 
-def _times(K: np.ndarray, w: np.ndarray, factored: bool) -> np.ndarray:
-    """Return the kernel times w, touching only the rows in use."""
-    used = np.flatnonzero(w)
-    if factored:
-        return K @ (K[used].T @ w[used])
-    return w @ K if 2 * len(used) > len(w) else w[used] @ K[used]
-
-
 def _best_scale(Kw: np.ndarray, w: np.ndarray, kappa: np.ndarray, upper: float, total: tuple[float, float]) -> float:
     """Return the best multiple of w that is still allowed."""
     curvature = float(w @ Kw)
@@ -105,12 +95,11 @@ def _best_scale(Kw: np.ndarray, w: np.ndarray, kappa: np.ndarray, upper: float, 
 
 
 def _accelerated_gradient(
-    K: np.ndarray,
+    K: Gram,
     kappa: np.ndarray,
     upper: float,
     total: tuple[float, float],
     start: np.ndarray,
-    factored: bool,
     tol: float,
     max_iter: int,
 ) -> tuple[np.ndarray, int]:
@@ -118,17 +107,13 @@ def _accelerated_gradient(
 
     O'Donoghue & Candes: Adaptive Restart for Accelerated Gradient Schemes. Found. Comput. Math. 2015.
     """
-
-    def product(v: np.ndarray) -> np.ndarray:
-        return K @ (K.T @ v) if factored else K @ v
-
-    step = 1.0 / largest_eigenvalue(product, len(kappa))
+    step = 1.0 / largest_eigenvalue(K.times, len(kappa))
     w = project_box_sum(start, upper, total)
-    Kw = product(w)
+    Kw = K.times(w)
     ahead, Kahead, momentum = w, Kw, 1.0
     for iteration in range(1, min(max_iter, MOST_GRADIENT_STEPS) + 1):
         new = project_box_sum(ahead - step * (Kahead - kappa), upper, total)
-        Knew = product(new)
+        Knew = K.times(new)
         if (ahead - new) @ (new - w) > 0:
             momentum = 1.0
         next_momentum = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
@@ -142,16 +127,15 @@ def _accelerated_gradient(
                 break
     else:
         if max_iter > MOST_GRADIENT_STEPS:
-            w = _interior_point(K, kappa, upper, total, factored, tol)
+            w = _interior_point(K, kappa, upper, total, tol)
     return w, iteration
 
 
 def _interior_point(
-    K: np.ndarray,
+    K: Gram,
     kappa: np.ndarray,
     upper: float,
     total: tuple[float, float],
-    factored: bool,
     tol: float,
     rounds: int = 80,
 ) -> np.ndarray:
@@ -176,7 +160,7 @@ def _interior_point(
 
     for _ in range(rounds):
         below, above = np.where(inside, x - low, 1.0), np.where(inside, high - x, 1.0)
-        gradient = np.append((K @ (K.T @ x[:n]) if factored else K @ x[:n]) - kappa, 0.0)
+        gradient = np.append(K.times(x[:n]) - kappa, 0.0)
         dual = -(gradient + a * y - z_low + z_high)
         dual[n] *= not fixed
         primal = -float(a @ x)
@@ -185,7 +169,7 @@ def _interior_point(
         if mu * 2 * n <= 0.1 * tol * objective and np.abs(dual).max() * x[n] <= 0.1 * tol * objective:
             break
         D = z_low / below + z_high / above
-        solve = _with_factor(K, D[:n]) if factored else _with_kernel(K, D[:n])
+        solve = K.with_diagonal(D[:n])
         of_ones = solve(np.ones(n))
         give = 0.0 if fixed else 1.0 / D[n]
 
@@ -221,55 +205,13 @@ def _interior_point(
     return project_box_sum(w, upper, total)
 
 
-def _with_kernel(K: np.ndarray, D: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return v -> (K + D)^-1 v by a factorisation of K + D."""
-    H = K + np.diag(D + 1e-13 * np.trace(K) / len(K))
-    factor = cho_factor(H, lower=True, overwrite_a=True, check_finite=False)
-    return lambda v: np.asarray(cho_solve(factor, v, check_finite=False))
-
-
-def _with_factor(F: np.ndarray, D: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return v -> (F F' + D)^-1 v by the Woodbury identity."""
-    scaled = F / D[:, None]
-    small = np.eye(F.shape[1]) + F.T @ scaled
-    factor = cho_factor(small, lower=True, overwrite_a=True, check_finite=False)
-    return lambda v: v / D - scaled @ cho_solve(factor, scaled.T @ v, check_finite=False)
-
-
-def low_rank_factor(K: np.ndarray, most: int, tol: float = 1e-9) -> np.ndarray | None:
-    """Return F of shape (n, r), r <= most, with trace(K - F F') <= tol trace(K); None when there is none.
-
-    Cholesky factorisation with diagonal pivoting, stopped early; Fine & Scheinberg, JMLR 2001.
-
-    >>> low_rank_factor(np.outer([1.0, 2.0], [1.0, 2.0]), most=1)
-    array([[1.],
-           [2.]])
-    """
-    left = K.diagonal().astype(float)
-    trace = float(left.sum())
-    enough = tol * trace
-    F = np.zeros((len(K), most))
-    for r in range(most):
-        pivot = int(np.argmax(left))
-        rest = float(left.sum())
-        if rest <= enough:
-            return F[:, :r]
-        # The trace falls ever more slowly: at this rate, how many columns would it take at least?
-        if r % 50 == 0 and r > 0 and r * np.log(tol) / np.log(rest / trace) > most:
-            return None
-        F[:, r] = (K[:, pivot] - F[:, :r] @ F[pivot, :r]) / np.sqrt(left[pivot])
-        left = np.maximum(left - F[:, r] ** 2, 0.0)
-        left[pivot] = 0.0
-    return F if left.sum() <= enough else None
-
-
 def _room(distance: np.ndarray, step: np.ndarray) -> float:
     """Return how far, at most 1, one may go along a step before a distance is used up."""
     shrinking = step < 0
     return min(1.0, float((distance[shrinking] / -step[shrinking]).min())) if shrinking.any() else 1.0
 
 
-def largest_eigenvalue(product: Any, n: int, rounds: int = 30) -> float:
+def largest_eigenvalue(product: Callable[[np.ndarray], np.ndarray], n: int, rounds: int = 30) -> float:
     """Return an upper estimate of the largest eigenvalue of a positive semidefinite map, by power iteration."""
     v = np.ones(n) / np.sqrt(n)
     value = 1.0

@@ -8,12 +8,14 @@ import numpy as np
 from headstart.errors import InputError
 from headstart.instances.base import InstanceMethod
 from headstart.instances.box_sum_qp import solve_box_sum_qp
-from headstart.kernels import median_gamma, nystroem_map, rbf, rbf_sums
+from headstart.instances.gram import DenseGram, Gram, LowRankGram
+from headstart.kernels import median_gamma, nystroem_map, rbf, rbf_sums, squared_norms
 from headstart.method import Needs
 
 #: Source rows up to which the kernel is held whole (0.8 GB then), and the landmarks used beyond.
 MOST_EXACT_ROWS = 10_000
-AUTO_RANK = 1_000
+AUTO_RANK = 500
+BLOCK = 4096
 
 
 class KMM(InstanceMethod):
@@ -39,8 +41,8 @@ class KMM(InstanceMethod):
         How far the mean weight may be from 1; by default (sqrt(n_s) - 1) / sqrt(n_s), as in the paper.
     rank : int, None or "auto", default "auto"
         Use a Nystroem approximation of the kernel with so many landmark rows: time and memory then grow with
-        n_s * rank instead of n_s^2. None keeps the kernel exact; "auto" does so up to 10,000 source rows and uses
-        1,000 landmarks beyond.
+        n_s * rank instead of n_s^2. Each row's likeness to itself stays exact. None keeps the whole kernel exact;
+        "auto" does so up to 10,000 source rows and uses 500 landmarks beyond.
     tol : float, default 1e-5
         Stop when the Frank-Wolfe duality gap is below tol times the objective's size.
     max_iter : int, default 20000
@@ -117,7 +119,6 @@ class KMM(InstanceMethod):
             kappa,
             self.B,
             (n_s * (1 - eps), n_s * (1 + eps)),
-            factored=self.rank_ is not None,
             tol=self.tol,
             max_iter=self.max_iter,
         )
@@ -139,11 +140,15 @@ class KMM(InstanceMethod):
 
 def _kernel_terms(
     Xs: Any, Xt: Any, gamma: float, rank: int | None, random_state: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return F of shape (n_s, r) or the kernel K of shape (n_s, n_s), and the vector kappa of shape (n_s,)."""
+) -> tuple[Gram, np.ndarray]:
+    """Return the kernel of the source rows, exact or of low rank, and the vector kappa of shape (n_s,)."""
     scale = Xs.shape[0] / Xt.shape[0]
+    # The weights hang on small differences of kernel sums, so these are formed in double precision.
+    Xs, Xt = Xs.astype(float), Xt.astype(float)
     if rank is None:
-        return rbf(Xs, Xs, gamma), scale * rbf_sums(Xs, Xt, gamma)
+        return DenseGram(rbf(Xs, Xs, gamma)), scale * rbf_sums(Xs, Xt, gamma)
     features = nystroem_map(Xs, Xt, gamma, rank, random_state)
-    Fs = features(Xs)
-    return Fs, scale * (Fs @ features(Xt).sum(axis=0))
+    F = np.concatenate([features(Xs[start : start + BLOCK]) for start in range(0, Xs.shape[0], BLOCK)])
+    mean_t = sum(features(Xt[start : start + BLOCK]).sum(axis=0) for start in range(0, Xt.shape[0], BLOCK))
+    # What the landmarks miss of a row is mostly its likeness to itself: that is kept, on the diagonal.
+    return LowRankGram(F, np.maximum(1.0 - squared_norms(F), 0.0)), scale * (F @ mean_t)
