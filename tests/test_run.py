@@ -367,3 +367,26 @@ def test_knowledge_can_be_carried_to_a_target_with_few_labels(helpful):
     source, target, _ = helpful
     result = headstart.carry(headstart.learn(source), target.rows(np.arange(6)), **QUICK)
     assert (result.verdict, result.decision.delivered) == ("cannot be proven", "regular-transfer")
+
+
+def test_a_run_tries_the_standard_methods_unless_others_are_named(helpful):
+    source, target, _ = helpful
+    standard = headstart.methods()
+    standard = standard.index[standard["tried by itself"]]
+    result = headstart.run(source, target, repeats=1, curve_draws=0)
+    assert {*(line.name for line in result.tried), *result.left_out} == set(standard)
+
+
+def test_a_family_stands_for_its_methods_that_can_work_here(helpful):
+    source, target, _ = helpful
+    result = headstart.run(source, target, methods=["feature-based", "pooled"], repeats=1, curve_draws=0)
+    assert [line.name for line in result.tried] == ["target-only", "pooled", *headstart.methods("feature-based").index]
+    asked = ["model-based", "pooled"]
+    left = headstart.run(source, target, methods=asked, learner=SVC(), repeats=1, curve_draws=0)
+    assert "needs a linear learner" in left.left_out["regular-transfer"]
+
+
+def test_a_method_with_parameters_stands_in_for_the_one_of_its_family(helpful):
+    source, target, _ = helpful
+    result = headstart.run(source, target, methods=[KMM(B=5.0), "instance-based"], repeats=1, curve_draws=0)
+    assert result.document()["settings"]["methods"]["kmm"] == "KMM(B=5.0, random_state=0)"

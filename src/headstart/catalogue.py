@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """One method: its name on the command line, and where its class stands."""
+    """One method: its name on the command line, where its class stands, and whether a run tries it unasked."""
 
     name: str
     class_name: str
     module: str
+    standard: bool = False
 
     def load(self) -> type[Method]:
         """Import the class."""
@@ -29,13 +30,15 @@ class Entry:
 
 
 ENTRIES = (
-    Entry("target-only", "TargetOnly", "headstart.baselines"),
-    Entry("source-only", "SourceOnly", "headstart.baselines"),
-    Entry("pooled", "Pooled", "headstart.baselines"),
-    Entry("kmm", "KMM", "headstart.instances"),
-    Entry("coral", "CORAL", "headstart.features"),
-    Entry("regular-transfer", "RegularTransfer", "headstart.models"),
+    Entry("target-only", "TargetOnly", "headstart.baselines", standard=True),
+    Entry("source-only", "SourceOnly", "headstart.baselines", standard=True),
+    Entry("pooled", "Pooled", "headstart.baselines", standard=True),
+    Entry("kmm", "KMM", "headstart.instances", standard=True),
+    Entry("coral", "CORAL", "headstart.features", standard=True),
+    Entry("regular-transfer", "RegularTransfer", "headstart.models", standard=True),
 )
+#: What stands for every method of the catalogue where names of methods are asked for.
+ALL = "all"
 
 
 def methods(family: str | None = None) -> pd.DataFrame:
@@ -73,16 +76,50 @@ def methods(family: str | None = None) -> pd.DataFrame:
                 "source rows travel": found.needs.source_rows,
                 "learner": found.needs.learner,
                 "tasks": ", ".join(found.needs.tasks),
+                "tried by itself": entry.standard,
                 "summary": (found.__doc__ or "").strip().splitlines()[0],
             }
         )
-    columns = ["class", "family", "target labels", "source rows travel", "learner", "tasks", "summary"]
+    columns = [
+        "class",
+        "family",
+        "target labels",
+        "source rows travel",
+        "learner",
+        "tasks",
+        "tried by itself",
+        "summary",
+    ]
     return pd.DataFrame(rows, columns=["method", *columns]).set_index("method")
 
 
 def names() -> list[str]:
     """Return the name of every method."""
     return [entry.name for entry in ENTRIES]
+
+
+def standard_names() -> list[str]:
+    """Return the names of the methods that a run tries when none is named.
+
+    One or two of each kind: with every method more that is tried, the choice among them rests more on luck, and on
+    few labelled rows a longer list finds less.
+    """
+    return [entry.name for entry in ENTRIES if entry.standard]
+
+
+def names_in(group: str) -> list[str] | None:
+    """Return the names that "all" or a family stands for; None when `group` is neither.
+
+    >>> names_in("feature-based"), names_in("coral")
+    (['coral'], None)
+    """
+    from headstart.method import Family
+
+    if group == ALL:
+        return names()
+    if group not in list(Family):
+        return None
+    return [entry.name for entry in ENTRIES if entry.load().family == group]
 
 
 def find(name: str) -> Entry:

@@ -62,7 +62,8 @@ def run(
         "auto" (logistic or ridge regression), "logistic", "ridge", "svm", "forest", "boosting", or a scikit-learn
         estimator.
     methods : sequence of str or Method, optional
-        Candidates; by default the whole catalogue. See `headstart.methods()`.
+        Candidates: names, families ("instance-based"), "all", or methods with parameters of their own. By default the
+        standard ones of the catalogue, see `headstart.methods()`.
     metric : str, optional
         "accuracy" or "log loss"; "mean absolute error" or "mean squared error".
     guard : {"strict", "lenient", "off"}

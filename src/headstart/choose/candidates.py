@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from headstart.catalogue import make, name_of, names
+from headstart.catalogue import make, name_of, names_in, standard_names
 from headstart.delivery import Model, Parcel, Plan, fit_target_only, fit_together, pack, unpack
 from headstart.domain import Domain
 from headstart.errors import NeedsError
@@ -84,7 +84,8 @@ def shortlist(
     Parameters
     ----------
     methods : sequence of names or methods, optional
-        By default the whole catalogue. Target-only is always tried where the target has labels.
+        By default the standard ones; a family's name or "all" stands for those of its methods that can work here.
+        Target-only is always tried where the target has labels.
     random_state : int
         For the methods that have a `random_state` and in which it is not set.
 
@@ -93,7 +94,12 @@ def shortlist(
     NeedsError
         When a method asked for by name can't work here.
     """
-    wanted = [_seeded(make(method), random_state) for method in (names() if methods is None else methods)]
+    asked = [(method, names_in(method) if isinstance(method, str) else None) for method in methods or ()]
+    by_group = [name for _, group in asked for name in group or ()] if methods is not None else standard_names()
+    by_name = [make(method) for method, group in asked if group is None]
+    taken = {name_of(method) for method in by_name}
+    several = [make(name) for name in dict.fromkeys(by_group) if name not in taken]
+    wanted = [_seeded(method, random_state) for method in (*by_name, *several)]
     if target.n_labelled and not any(name_of(method) == TARGET_ONLY for method in wanted):
         wanted.insert(0, make(TARGET_ONLY))
     wanted.sort(key=lambda method: name_of(method) != TARGET_ONLY)
@@ -102,7 +108,7 @@ def shortlist(
         lack = unmet_needs(method, learner, task=plan.task, target=target)
         if lack is None:
             chosen.append(candidate(method, learner, source, plan))
-        elif methods is None:
+        elif name_of(method) not in taken:
             left_out[name_of(method)] = lack
         else:
             raise NeedsError(f"{name_of(method)} {lack}")

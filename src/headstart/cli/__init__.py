@@ -6,6 +6,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
+from headstart.cli.bench import bench
 from headstart.cli.carry import carry
 from headstart.cli.demo import demo
 from headstart.cli.learn import learn
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, learn, carry, predict, methods):
+for command in (demo, run, learn, carry, predict, methods, bench):
     app.command()(command)
 
 

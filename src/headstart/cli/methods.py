@@ -33,6 +33,7 @@ def methods(
         "target labels",
         "source rows",
         "learner",
+        "in a run",
         "what it does",
         box=None,
         pad_edge=False,
@@ -44,6 +45,7 @@ def methods(
             "needed" if line["target labels"] else "if any",
             "travel" if line["source rows travel"] else "stay",
             line["learner"],
+            "tried" if line["tried by itself"] else "by name",
             line["summary"],
         )
     Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(shown)

@@ -46,7 +46,7 @@ def run(
         typer.Option(
             "--method",
             "-m",
-            help="Try only this method (see headstart methods). Repeatable.",
+            help="Try only this method, the methods of this family, or all (see headstart methods). Repeatable.",
             show_default=False,
         ),
     ] = None,

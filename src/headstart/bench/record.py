@@ -1,0 +1,32 @@
+"""What a benchmark writes beside its figures: command, date, versions, machine."""
+
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from headstart.delivery import versions
+from headstart.store.folder import staged_file
+
+
+def circumstances() -> dict[str, Any]:
+    """Return how, when, with what and where the figures are measured."""
+    return {
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "date": datetime.now(UTC).date().isoformat(),
+        "versions": versions(),
+        "machine": {
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "threads": os.environ.get("OMP_NUM_THREADS"),
+        },
+    }
+
+
+def written(path: Path, figures: dict[str, Any]) -> None:
+    """Write figures and circumstances as JSON; the file appears whole, or not at all."""
+    with staged_file(path) as stage:
+        stage.write_text(json.dumps({**circumstances(), **figures}, indent=1) + "\n", encoding="utf-8")
