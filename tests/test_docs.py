@@ -8,7 +8,8 @@ A fence's language says what is done with it:
   and print just that line. Any other command must exit with status 0, and a verdict that is shown must be its
   verdict; other output is not compared.
 - `bash`: a script that must exit with status 0.
-- `sh`: not executed, for it installs, copies to another machine, or has a test of its own (`make`, the demo).
+- `sh`: not executed, for it installs, copies to another machine, needs data that is not part of the project
+  (`bench`), or has a test of its own (`make`, the demo).
 - `text`, `json`, `yaml`, `math`: shown only.
 
 Every page begins with the files that the first block of "Getting started" writes. A few pages begin with what
@@ -37,11 +38,11 @@ from headstart.cli import run_command
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-COMMANDS = ("demo", "run", "learn", "carry", "predict", "methods")
+COMMANDS = ("demo", "run", "learn", "carry", "predict", "methods", "bench")
 FENCE = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 EXECUTED, SHOWN, NOT_EXECUTED = {"python", "console", "bash"}, {"text", "json", "yaml", "math"}, "sh"
 #: What a block that is not executed may begin its lines with.
-ELSEWHERE = ("make ", "pip install ", "python -m venv ", "scp ", "headstart demo", "#")
+ELSEWHERE = ("make ", "pip install ", "python -m venv ", "scp ", "headstart demo", "headstart bench", "#")
 #: What a page needs that an earlier page wrote.
 EARLIER = {"carry.md": ["younger.knowledge"], "predict.md": ["out"], "files.md": ["out", "younger.knowledge"]}
 VERDICTS = ("no evidence that transfer helps", "transfer helps", "transfer hurts", "a gain cannot be proven")

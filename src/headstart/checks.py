@@ -43,16 +43,10 @@ def learner_for(task: Task) -> Any:
 
 
 def fitted(method: Method, data: Any = None, task: Task | None = None, **fit: Any) -> Transfer:
-    """Fit a method on the example, or on other rows, labels and domains; without a task, on the method's first.
-
-    A `random_state` that is not set is set.
-    """
+    """Fit a method on the example, or on other rows, labels and domains; without a task, on the method's first."""
     task = method.needs.tasks[0] if task is None else task
     X, y, domain = example(task) if data is None else data
-    method = clone(method)
-    if method.get_params().get("random_state", 0) is None:
-        method.set_params(random_state=0)
-    return Transfer(method, learner_for(task)).fit(X, y, domain=domain, **fit)
+    return Transfer(clone(method), learner_for(task)).fit(X, y, domain=domain, **fit)
 
 
 def example_for(method: Method) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,9 +90,7 @@ def check_declares_family_and_needs(method: Method) -> None:
 
 def check_fit_leaves_parameters(method: Method) -> None:
     """Fitting changes no parameter."""
-    task = method.needs.tasks[0]
-    X, y, domain = example(task)
-    transfer = Transfer(clone(method), learner_for(task)).fit(X, y, domain=domain)
+    transfer = fitted(method)
     _require(repr(transfer.method) == repr(method), "fit changed a parameter")
     _require(vars(transfer.method).keys() == vars(clone(method)).keys(), "fit left attributes on its argument")
 

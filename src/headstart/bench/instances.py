@@ -57,9 +57,9 @@ def reviews(folder: Path, draws: int) -> Iterator[Case]:
             # Words are counted over the rows that a method may see.
             words = TfidfVectorizer(min_df=5, max_features=5000, sublinear_tf=True)
             words.fit(stack_rows([source.X, known.X])["text"])
-            blocks = [domain.with_rows(words.transform(domain.X["text"])) for domain in (source, known, test)]
-            pair = f"{source.name} -> {target.name}"
-            yield Case("Amazon reviews", pair, draw, *blocks, Plan("classification", None, "passthrough"))
+            of, to, held = (domain.with_rows(words.transform(domain.X["text"])) for domain in (source, known, test))
+            plan = Plan("classification", None, "passthrough")
+            yield Case("Amazon reviews", f"{source.name} -> {target.name}", draw, of, to, held, plan)
 
 
 def table_case(data: str, source: Domain, target: Domain, labelled: int, test: int | float, draw: int) -> Case:

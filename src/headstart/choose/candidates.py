@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from sklearn.base import clone
@@ -66,7 +67,9 @@ def from_parcel(parcel: Parcel, plan: Plan) -> Candidate:
 
 
 def _seeded(method: Method, random_state: int) -> Method:
-    if method.get_params().get("random_state", 0) is not None:
+    """Hand the run's seed to a method whose `random_state` is what it is by default."""
+    parameter = signature(type(method)).parameters.get("random_state")
+    if parameter is None or method.get_params()["random_state"] != parameter.default:
         return method
     return clone(method).set_params(random_state=random_state)
 
@@ -87,7 +90,7 @@ def shortlist(
         By default the standard ones; a family's name or "all" stands for those of its methods that can work here.
         Target-only is always tried where the target has labels.
     random_state : int
-        For the methods that have a `random_state` and in which it is not set.
+        For the methods that have a `random_state` and in which it is left at its default.
 
     Raises
     ------

@@ -9,10 +9,9 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted
 
-from headstart.domain import Domain
-from headstart.errors import InputError
+from headstart.domain import Domain, require_learnable
+from headstart.errors import InputError, NeedsError
 from headstart.method import Family, Knowledge, Needs, RowMethod, fit_on_both
 
 #: A few rows carry nearly all the weight when this share of the rows (one at least) carries that share of the weight.
@@ -67,10 +66,10 @@ class InstanceMethod(RowMethod):
     def finished(self, w: np.ndarray, Xs: Any) -> np.ndarray:
         """Take note of the effective size, say when few rows carry nearly all the weight, keep the rows' precision.
 
-        Sets `effective_size_`, (sum w)^2 / sum w^2: as many rows of equal weight would estimate a mean as well.
+        Sets `effective_size_`.
         """
         n = len(w)
-        self.effective_size_ = float(w.sum() ** 2 / (w @ w)) if w.any() else 0.0
+        self.effective_size_ = effective_size(w)
         name = type(self).__name__
         if not w.any():
             warnings.warn(f"{name}: no source row lies near the target's rows; all weights are zero", stacklevel=3)
@@ -84,6 +83,39 @@ class InstanceMethod(RowMethod):
                     stacklevel=3,
                 )
         return np.asarray(w.astype(Xs.dtype, copy=False))
+
+
+def effective_size(w: np.ndarray) -> float:
+    """Return (sum w)^2 / sum w^2: as many rows of equal weight would estimate a mean as well; 0 when all are zero.
+
+    >>> effective_size(np.array([1.0, 1.0, 0.0])), effective_size(np.array([1e-200, 0.0]))
+    (2.0, 1.0)
+    """
+    top = float(w.max(initial=0.0))
+    if top == 0:
+        return 0.0
+    share = w / top
+    return float(share.sum() ** 2 / (share @ share))
+
+
+def labelled_pair(name: str, Xs: Any, ys: Any, Xt: Any, yt: Any) -> tuple[Domain, Domain]:
+    """Return checked rows and their labels as source and target, for a `weigh` that uses the labels of both.
+
+    Raises
+    ------
+    InputError, NeedsError
+        When labels are not there or do not fit.
+    """
+    if ys is None or yt is None:
+        raise NeedsError(f"{name} compares labels; give ys and yt")
+    source = Domain(Xs, ys, name="source")
+    if not source.labelled.all():
+        raise InputError(f"{name}: a source label is missing; leave out the rows without")
+    target = Domain(Xt, yt, task=source.task)
+    require_learnable(source, target)
+    if not target.n_labelled:
+        raise NeedsError(f"{name} needs labelled target rows, and there are none")
+    return source, target
 
 
 class Ratio(Protocol):
@@ -123,7 +155,8 @@ class DensityRatioMethod(InstanceMethod):
 
     def ratio(self, X: Any) -> np.ndarray:
         """Return the density ratio p_t(x) / p_s(x) at any rows, shape (n,), after `weigh`."""
-        check_is_fitted(self, "ratio_")
+        if not hasattr(self, "ratio_"):
+            raise NeedsError(f"{type(self).__name__}: no ratio is known yet; call weigh(Xs, Xt) first")
         X = checked_rows(X, type(self).__name__, self.needs.dense)
         return np.asarray(self.ratio_(X).astype(X.dtype, copy=False))
 

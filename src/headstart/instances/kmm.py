@@ -50,7 +50,7 @@ class KMM(InstanceMethod):
     target_weight : float or "balanced", default "balanced"
         What a labelled target row counts beside a source row of average weight when the learner is fitted;
         "balanced" lets all labelled target rows together count as much as all source rows.
-    random_state : int, optional
+    random_state : int, optional, default 0
         Choice of the landmark rows; not used when the kernel is exact.
 
     Attributes
@@ -83,7 +83,7 @@ class KMM(InstanceMethod):
         tol: float = 1e-5,
         max_iter: int = 20000,
         target_weight: float | str = "balanced",
-        random_state: int | None = None,
+        random_state: int | None = 0,
     ) -> None:
         self.gamma = gamma
         self.B = B
