@@ -97,19 +97,19 @@ def measured(cell, n, runs):
     """Return seconds, growth of peak memory in MiB, and the error of the weights."""
     library, name = cell.split(":")
     make = {"headstart": of_headstart, "adapt": of_adapt, "skada": of_skada}[library](name)
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            make(*problem(100))
-            data = problem(n)
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            seconds = []
-            for _ in range(runs):
-                start = time.perf_counter()
-                w = make(*data)
-                seconds.append(time.perf_counter() - start)
-                if seconds[-1] > 60:
-                    break
+    quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+    with quiet[0], quiet[1], warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        make(*problem(100))
+        data = problem(n)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        seconds = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            w = make(*data)
+            seconds.append(time.perf_counter() - start)
+            if seconds[-1] > 60:
+                break
     found = {
         "seconds": statistics.median(seconds),
         "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,

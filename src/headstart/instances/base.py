@@ -12,6 +12,7 @@ from sklearn.utils import check_array
 
 from headstart.domain import Domain, require_learnable
 from headstart.errors import InputError, NeedsError
+from headstart.instances.overlap import warn_when_apart
 from headstart.method import Family, Knowledge, Needs, RowMethod, fit_on_both
 
 #: A few rows carry nearly all the weight when this share of the rows (one at least) carries that share of the weight.
@@ -79,7 +80,7 @@ class InstanceMethod(RowMethod):
             if carriers <= max(1, int(FEW * n)) < n:
                 warnings.warn(
                     f"{name}: {carriers} of {n} source rows carry {NEARLY_ALL:.0%} of the weight (effective size "
-                    f"{self.effective_size_:.1f}): source and target hardly overlap, so weighting can't do much here",
+                    f"{self.effective_size_:.1f}): few source rows look like the target's",
                     stacklevel=3,
                 )
         return np.asarray(w.astype(Xs.dtype, copy=False))
@@ -150,6 +151,7 @@ class DensityRatioMethod(InstanceMethod):
         w : array of shape (n_s,), zero or more.
         """
         Xs, Xt = self.rows_of_both(Xs, Xt)
+        warn_when_apart(type(self).__name__, Xs, Xt)
         self.ratio_ = self.learn_ratio(Xs, Xt)
         return self.finished(self.ratio_(Xs), Xs)
 

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import brentq
 
-from headstart.instances.gram import DenseGram, Gram, LowRankGram, low_rank_factor
+from headstart.instances.gram import DenseGram, Gram, LowRankGram, low_rank_factor, sketch
 
 #: Gradient steps on a working set before the interior-point method takes over.
 MOST_GRADIENT_STEPS = 600
 #: Rank up to which a kernel is solved through its factor.
 MOST_RANK = 600
-#: Rows up to which a kernel on which gradient steps are slow goes to the interior-point method whole.
-MOST_DENSE_ROWS = 2_500
+#: Columns of the sketch of a kernel on which gradient steps are slow: its solution says which rows matter.
+SKETCH_RANK = 400
 #: Rounds without a smaller gap after which the solver gives up (and KMM warns).
 MOST_STALE_ROUNDS = 4
 
@@ -51,7 +51,7 @@ def solve_box_sum_qp(
         else _interior_point(LowRankGram(F, np.zeros(n)), kappa, upper, total, 0.3 * tol)
     )
     w *= _best_scale(K.times(w), w, kappa, upper, total)
-    used, stale, hard, best = 0, 0, False, (w, np.inf, np.inf)
+    used, stale, hard, sketched, best = 0, 0, False, False, (w, np.inf, np.inf)
     while True:
         gradient = K.times(w) - kappa
         objective = float(0.5 * (w @ (gradient - kappa)))
@@ -60,17 +60,23 @@ def solve_box_sum_qp(
         best = (w, objective, gap) if gap < best[2] else best
         if gap <= tol * abs(objective) or used >= max_iter or stale == MOST_STALE_ROUNDS:
             return *best, used
-        if hard and n <= MOST_DENSE_ROWS and isinstance(K, DenseGram):
-            w, hard = _interior_point(K, kappa, upper, total, 0.3 * tol), False
+        if hard and not sketched and isinstance(K, DenseGram):
+            w = _interior_point(sketch(K.K, min(SKETCH_RANK, n // 3)), kappa, upper, total, 0.3 * tol)
+            w *= _best_scale(K.times(w), w, kappa, upper, total)
+            sketched = True
             continue
-        chosen = _working_set(w, gradient, fewest=int(np.ceil(1.5 * total[0] / upper)), first=used == 0)
+        chosen = _working_set(
+            np.maximum(w, best[0]), gradient, fewest=int(np.ceil(1.5 * total[0] / upper)), first=used == 0
+        )
         # While rows are missing from the working set, an exact solution on it is wasted.
         inner = max(0.3 * tol, min(0.01 * gap / abs(objective), 1e-3))
-        w = np.zeros(n)
-        w[chosen], steps = _accelerated_gradient(
-            K.rows(chosen), kappa[chosen], upper, total, best[0][chosen], inner, max_iter - used
-        )
-        hard = steps >= MOST_GRADIENT_STEPS
+        start, w = w[chosen], np.zeros(n)
+        part = K.rows(chosen), kappa[chosen], upper, total
+        if hard:
+            w[chosen], steps = _interior_point(*part, inner), 1
+        else:
+            w[chosen], steps = _accelerated_gradient(*part, start, inner, max_iter - used)
+            hard = steps >= MOST_GRADIENT_STEPS
         used += steps
 
 
@@ -125,9 +131,6 @@ def _accelerated_gradient(
             gap = gradient @ (w - least_linear(gradient, upper, total))
             if gap <= tol * abs(0.5 * (w @ Kw) - kappa @ w):
                 break
-    else:
-        if max_iter > MOST_GRADIENT_STEPS:
-            w = _interior_point(K, kappa, upper, total, tol)
     return w, iteration
 
 

@@ -74,25 +74,36 @@ class LowRankGram:
 def low_rank_factor(K: np.ndarray, most: int, tol: float = 1e-9) -> np.ndarray | None:
     """Return F of shape (n, r), r <= most, with trace(K - F F') <= tol trace(K); None when there is none.
 
-    Cholesky factorisation with diagonal pivoting, stopped early; Fine & Scheinberg, JMLR 2001.
-
     >>> low_rank_factor(np.outer([1.0, 2.0], [1.0, 2.0]), most=1)
     array([[1.],
            [2.]])
     """
+    F, rest = pivoted_cholesky(K, most, tol, hopeless=True)
+    return F if rest.sum() <= tol * np.trace(K) else None
+
+
+def sketch(K: np.ndarray, rank: int) -> LowRankGram:
+    """Return the kernel with so many columns of it exact, and the diagonal exact."""
+    return LowRankGram(*pivoted_cholesky(K, rank, 0.0))
+
+
+def pivoted_cholesky(K: np.ndarray, most: int, tol: float, hopeless: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Return F of shape (n, r), r <= most, and the diagonal of K - F F', once its sum is at most tol trace(K).
+
+    Cholesky factorisation with diagonal pivoting, stopped early; Fine & Scheinberg, JMLR 2001. With `hopeless` it
+    also stops when `most` columns won't do.
+    """
     left = K.diagonal().astype(float)
     trace = float(left.sum())
-    enough = tol * trace
     F = np.zeros((len(K), most))
     for r in range(most):
-        pivot = int(np.argmax(left))
         rest = float(left.sum())
-        if rest <= enough:
-            return F[:, :r]
         # The trace falls ever more slowly: at this rate, how many columns would it take at least?
-        if r % 50 == 0 and r > 0 and r * np.log(tol) / np.log(rest / trace) > most:
-            return None
+        stuck = hopeless and r % 50 == 0 and r > 0 and rest > 0 and r * np.log(tol) / np.log(rest / trace) > most
+        if rest <= tol * trace or stuck:
+            return F[:, :r], left
+        pivot = int(np.argmax(left))
         F[:, r] = (K[:, pivot] - F[:, :r] @ F[pivot, :r]) / np.sqrt(left[pivot])
         left = np.maximum(left - F[:, r] ** 2, 0.0)
         left[pivot] = 0.0
-    return F if left.sum() <= enough else None
+    return F, left

@@ -9,6 +9,7 @@ from headstart.errors import InputError
 from headstart.instances.base import InstanceMethod
 from headstart.instances.box_sum_qp import solve_box_sum_qp
 from headstart.instances.gram import DenseGram, Gram, LowRankGram
+from headstart.instances.overlap import warn_when_apart
 from headstart.kernels import median_gamma, nystroem_map, rbf, rbf_sums, squared_norms
 from headstart.method import Needs
 
@@ -107,6 +108,7 @@ class KMM(InstanceMethod):
         w : array of shape (n_s,), between 0 and B.
         """
         Xs, Xt = self.rows_of_both(Xs, Xt)
+        warn_when_apart("KMM", Xs, Xt)
         n_s = Xs.shape[0]
         eps = (np.sqrt(n_s) - 1) / np.sqrt(n_s) if self.eps is None else self.eps
         if 1 - eps > self.B:

@@ -12,6 +12,8 @@ from headstart.errors import StoreError
 TRUSTED = frozenset(
     {
         "headstart.features.base.AlignedPredictor",
+        "headstart.instances.boosting.WeightedMedian",
+        "headstart.instances.boosting.WeightedVote",
         "headstart.mapping.maps.AffineMap",
         "headstart.mapping.maps.IdentityMap",
         "headstart.readers.columns.Vectorizer",
