@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -80,7 +81,7 @@ class Road:
         ):
             warnings.simplefilter("always")
             yield
-        self.notes.extend(dict.fromkeys(_first_line(item) for item in caught))
+        self.notes.extend(once_each([_first_line(item) for item in caught]))
 
     def tick(self, stage: str) -> Callable[[int, int], None]:
         """Return a progress callback for one stage."""
@@ -292,6 +293,21 @@ def seconds_of(budget: str | float | None) -> float:
     if not seconds > 0:
         raise InputError(f"budget must be more than zero, not {budget!r}")
     return seconds
+
+
+def once_each(lines: Sequence[str]) -> list[str]:
+    """Keep the first of the lines that differ in their figures only, and say how many there were.
+
+    >>> once_each(["3 of 60 rows carry 95%", "no gap", "4 of 61 rows carry 95%", "no gap"])
+    ['3 of 60 rows carry 95% (2 fits, the figures of the first)', 'no gap']
+    """
+    alike: dict[str, list[str]] = {}
+    for line in lines:
+        alike.setdefault(re.sub(r"\d[\d.,]*", "#", line), []).append(line)
+    return [
+        found[0] + (f" ({len(found)} fits, the figures of the first)" if len(set(found)) > 1 else "")
+        for found in alike.values()
+    ]
 
 
 def _first_line(caught: warnings.WarningMessage) -> str:
