@@ -45,3 +45,22 @@ def test_every_name_of_the_face_is_there():
 
     for name in headstart.__all__:
         assert getattr(headstart, name) is not None
+
+
+def test_importing_every_method_switches_no_option_of_scikit_learn_and_no_global_seed():
+    code = (
+        "import numpy as np, sklearn\n"
+        "options, state = sklearn.get_config(), repr(np.random.get_state())\n"
+        "from headstart.catalogue import ENTRIES\n"
+        "made = [entry.load()() for entry in ENTRIES]\n"
+        "assert sklearn.get_config() == options and repr(np.random.get_state()) == state"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_all_that_a_family_says_it_has_is_there():
+    for family in ("baselines", "instances", "features", "models"):
+        names = {}
+        exec(f"from headstart.{family} import *", names)  # noqa: S102
+        package = sys.modules[f"headstart.{family}"]
+        assert set(package.__all__) <= set(names)
