@@ -51,9 +51,11 @@ def published(Xs, Xt, L, gamma, reg):
 def by_quadprog(P, kappa, B, eps):
     """Solve the problem by an independent active-set solver (dual, Goldfarb & Idnani)."""
     n = len(P)
-    A = np.vstack([np.eye(n), -np.eye(n), np.ones(n), -np.ones(n)])
-    b = np.concatenate([np.zeros(n), np.full(n, -B), [n * (1 - eps)], [-n * (1 + eps)]])
-    beta = quadprog.solve_qp(P + 1e-12 * np.trace(P) * np.eye(n), kappa, A.T, b)[0]
+    A = np.vstack([np.ones(n), -np.ones(n), np.eye(n), -np.eye(n)])
+    b = np.concatenate([[n * (1 - eps)], [-n * (1 + eps)], np.zeros(n), np.full(n, -B)])
+    if eps == 0:  # one equation instead of two inequalities
+        A, b = np.delete(A, 1, axis=0), np.delete(b, 1)
+    beta = quadprog.solve_qp(P + 1e-12 * np.trace(P) * np.eye(n), kappa, A.T, b, int(eps == 0))[0]
     return beta, 0.5 * beta @ P @ beta - kappa @ beta
 
 

@@ -81,13 +81,17 @@ def solve_box_sum_qp(
 
 
 def _working_set(w: np.ndarray, gradient: np.ndarray, *, fewest: int, first: bool) -> np.ndarray:
-    """Return the rows in use and half as many again (at least 200) of those with the steepest descent.
+    """Return the rows in use and half as many again (at least 200) of those that would gain most, if there are so many.
 
     There are `fewest` rows at least, for fewer could not reach the smallest sum.
     """
     # An interior point leaves traces of weight everywhere; what carries little is not held, it may come back.
     held = np.zeros(len(w), dtype=bool) if first else w > 0.01 * w.mean()
-    extra = max(200, fewest - int(held.sum()), len(w) // 8 if first else int(held.sum()) // 2)
+    extra = max(200, len(w) // 8 if first else int(held.sum()) // 2)
+    if held.any():
+        # Rows in use have the gradient of the sum's multiplier; only rows below it would gain weight.
+        extra = min(extra, int((gradient[~held] < np.median(gradient[held])).sum()))
+    extra = max(extra, fewest - int(held.sum()), 1)
     order = np.argsort(np.where(held, np.inf, gradient), kind="stable")
     held[order[: min(extra, int((~held).sum()))]] = True
     return np.flatnonzero(held)
