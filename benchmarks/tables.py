@@ -7,6 +7,37 @@ HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 
 COLUMNS = {
+    "instances_speed": {
+        "rows": ("rows of each domain", "{:,}"),
+        "method": ("method", "{}"),
+        "cell": ("by", "{}"),
+        "seconds": ("seconds", "{:.2f}"),
+        "times_ours": ("times ours", "{:.1f}"),
+        "mib": ("memory, MiB more", "{:.0f}"),
+        "peak_mib": ("peak, MiB", "{:.0f}"),
+        "error": ("error of the weights", "{:.3g}"),
+        "failed": ("", "{}"),
+    },
+    "instances_approximations": {
+        "columns": ("columns", "{}"),
+        "method": ("method", "{}"),
+        "shortcut": ("with", "{}"),
+        "instead_of": ("instead of", "{}"),
+        "error_exact": ("error, exact", "{:.3g}"),
+        "error": ("error", "{:.3g}"),
+        "difference": ("difference from the exact weights", "{:.2g}"),
+        "objective_lost": ("objective lost", "{:.1e}"),
+    },
+    "instances": {
+        "data": ("data", "{}"),
+        "method": ("method", "{}"),
+        "score": ("score", "{:.3f}"),
+        "over_target_only": ("over target-only", "{0[0]:+.3f} ({0[1]:+.3f} to {0[2]:+.3f})"),
+        "over_source_only": ("over source-only", "{0[0]:+.3f} ({0[1]:+.3f} to {0[2]:+.3f})"),
+        "units_worse_than_target_only": ("worse than target-only", "{}"),
+        "units": ("of", "{}"),
+        "seconds": ("seconds", "{:.2f}"),
+    },
     "verdict_coverage": {
         "cosine": ("cosine of the tasks", "{:+.1f}"),
         "true_gain": ("true gain", "{:+.3f}"),
@@ -41,7 +72,10 @@ def table(name):
     document = json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8"))
     columns = COLUMNS[name]
     rows = [[title for title, _ in columns.values()], ["---"] * len(columns)]
-    rows += [[form.format(line[key]) for key, (_, form) in columns.items()] for line in document["lines"]]
+    rows += [
+        ["" if line.get(key) is None else form.format(line[key]) for key, (_, form) in columns.items()]
+        for line in document["lines"]
+    ]
     how = (
         f"`{document['command']}`, {document['date']}, {document['machine']['cores']} cores, "
         f"OMP_NUM_THREADS={document['machine']['threads']}, headstart {document['versions']['headstart']}, "

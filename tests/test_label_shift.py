@@ -359,7 +359,7 @@ def test_assumption_holds_under_pure_label_shift_and_is_rarely_rejected():
 
 def test_assumption_is_rarely_rejected_when_a_rare_class_has_become_frequent():
     # Nine rows of a class that hardly differs stand for nine tenths of the target: their mean is mostly noise.
-    pairs = [pair(300, ([0.97, 0.03], [0.1, 0.9]), seed, apart=0.5) for seed in range(60)]
+    pairs = [pair(300, ([0.97, 0.03], [0.1, 0.9]), seed, apart=0.5) for seed in range(40)]
     p = [assumption_test(*_only(data)).p_value for data in pairs]
     assert np.mean(np.array(p) < 0.05) <= 0.1
 
@@ -380,7 +380,7 @@ def test_assumption_is_rejected_when_other_things_change(kind):
         elif kind == "scale":
             Xt = 1.3 * Xt
         else:
-            Xt = Xt + (yt == 0)[:, None] * [0, 0, 0.8, 0]
+            Xt = Xt + (yt == 1)[:, None] * [0, 0, 0.8, 0]
         rejected.append(not assumption_test(Xs, Xt, ys).holds)
     assert np.mean(rejected) >= 0.9
 

@@ -2,15 +2,19 @@
 
 from headstart.instances.balanced import BalancedWeighting
 from headstart.instances.base import DensityRatioMethod, InstanceMethod
+from headstart.instances.bbse import BBSE
 from headstart.instances.domain_classifier import DomainClassifierWeighting
 from headstart.instances.dynamic_tradaboost import DynamicTrAdaBoost
 from headstart.instances.gaussian import GaussianWeighting
 from headstart.instances.kde import KDEWeighting
 from headstart.instances.kliep import KLIEP
 from headstart.instances.kmm import KMM
+from headstart.instances.label_shift_em import LabelShiftEM
+from headstart.instances.mmd_target_shift import MMDTargetShift
 from headstart.instances.multi_source_tradaboost import MultiSourceTrAdaBoost
 from headstart.instances.nearest_neighbor import NearestNeighborWeighting
 from headstart.instances.pruning import InstancePruning
+from headstart.instances.rlls import RLLS
 from headstart.instances.rulsif import RULSIF
 from headstart.instances.source_weighting import SourceWeighting
 from headstart.instances.tradaboost import TrAdaBoost
@@ -19,8 +23,10 @@ from headstart.instances.two_stage_tradaboost_r2 import TwoStageTrAdaBoostR2
 from headstart.instances.ulsif import ULSIF
 
 __all__ = [
+    "BBSE",
     "KLIEP",
     "KMM",
+    "RLLS",
     "RULSIF",
     "ULSIF",
     "BalancedWeighting",
@@ -31,6 +37,8 @@ __all__ = [
     "InstanceMethod",
     "InstancePruning",
     "KDEWeighting",
+    "LabelShiftEM",
+    "MMDTargetShift",
     "MultiSourceTrAdaBoost",
     "NearestNeighborWeighting",
     "SourceWeighting",
