@@ -172,7 +172,7 @@ def test_sample_weights_multiply_the_sources_weights(by):
     fitted.fit(X, y, domain=domain, sample_weight=own)
     source, known = domain != "target", (domain == "target") & ~np.isnan(y)
     ws = own[source] * np.array([fitted.method_.source_weights_[name] for name in domain[source]])
-    w = np.append(ws / ws.mean(), 2 * own[known] / own[known].mean())
+    w = np.append(ws * ws.sum() / (ws @ ws), 2 * own[known] / own[known].mean())
     rows, labels = np.vstack([X[source], X[known]]), np.append(y[source], y[known])
     by_hand = LinearRegression().fit(rows, labels, sample_weight=w)
     np.testing.assert_allclose(fitted.predict(X_test), by_hand.predict(X_test), rtol=1e-9, atol=1e-9)

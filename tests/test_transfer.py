@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
@@ -17,7 +18,8 @@ from headstart.checks import example
 from headstart.choose import TargetKFold
 from headstart.errors import InputError, NeedsError
 from headstart.features import CORAL
-from headstart.instances import KMM
+from headstart.instances import BBSE, KMM, InstanceMethod
+from headstart.method import Needs
 
 
 def test_it_works_in_a_pipeline():
@@ -132,3 +134,30 @@ def test_a_misspelt_target_names_the_domains():
     X, y, domain = example()
     with pytest.raises(InputError, match="'target'"):
         Transfer(CORAL(), LogisticRegression(), target="traget").fit(X, y, domain=domain)
+
+
+class FirstRows(InstanceMethod):
+    """Weigh the first ten source rows, by the order of their first column, and no others."""
+
+    target_weight = 1.0
+    needs = Needs()
+
+    def weigh(self, Xs, Xt, ys=None, yt=None):
+        return np.where(Xs[:, 0] <= np.sort(Xs[:, 0])[9], 7.0, 0.0)
+
+
+def test_weights_of_few_rows_leave_a_penalty_as_strong_as_on_few_rows():
+    X, y, domain = example("regression")
+    y[domain == "target"] = np.nan
+    rows = domain == "source"
+    first = rows & (X[:, 0] <= np.sort(X[rows, 0])[9])
+    by_hand = Ridge(alpha=5.0).fit(X[first], y[first])
+    weighted = Transfer(FirstRows(), Ridge(alpha=5.0)).fit(X, y, domain=domain)
+    np.testing.assert_allclose(weighted.predict(X), by_hand.predict(X), rtol=1e-8)
+
+
+def test_a_method_that_weighs_all_rows_alike_equals_pooled():
+    X, y, domain = example()
+    alike = Transfer(BBSE(classifier=DummyClassifier(), check=False), LogisticRegression()).fit(X, y, domain=domain)
+    pooled = Transfer(Pooled(), LogisticRegression()).fit(X, y, domain=domain)
+    np.testing.assert_allclose(alike.predict_proba(X), pooled.predict_proba(X), rtol=1e-6)

@@ -303,8 +303,8 @@ def fit_on_both(
 ) -> Any:
     """Fit the learner on weighted source rows and the labelled target rows together.
 
-    Source weights are scaled to a mean of 1; a labelled target row weighs `target_weight`, or with "balanced"
-    n_s / n_t, so that both domains count the same. Weights of the target's own are scaled to a mean of 1 and multiply
+    Source weights are taken as they are, None as ones. A labelled target row weighs `target_weight`, or with "balanced"
+    as much as makes both domains count the same; weights of the target's own are scaled to a mean of 1 and multiply
     that. Where all source weights are zero, the target's rows are all there is to learn from.
 
     Raises
@@ -322,15 +322,34 @@ def fit_on_both(
     if not len(labelled):
         if not kept.any():
             raise NeedsError("all source weights are zero: the source has no row like the target's; label target rows")
-        return fit_learner(learner, Xs[kept], ys[kept], ws[kept] / ws.mean())
+        return fit_learner(learner, Xs[kept], ys[kept], ws[kept])
     if not kept.any():
         return fit_learner(learner, labelled.X, labelled.labels, labelled.weight)
-    each = len(ys) / len(labelled) if isinstance(target_weight, str) else float(target_weight)
+    each = ws.sum() / len(labelled) if isinstance(target_weight, str) else float(target_weight)
     wt = np.ones(len(labelled)) if labelled.weight is None else labelled.weight / labelled.weight.mean()
     Xt = labelled.X.tocsr() if issparse(labelled.X) else labelled.X
     X = stack_rows([Xs[kept], Xt])
     y = stack_labels([ys[kept], labelled.labels], [int(kept.sum()), len(labelled)])
-    return fit_learner(learner, X, np.asarray(y), np.concatenate([ws[kept] / ws.mean(), each * wt]))
+    return fit_learner(learner, X, np.asarray(y), np.concatenate([ws[kept], each * wt]))
+
+
+def as_worth(w: np.ndarray) -> np.ndarray:
+    """Scale weights to a total of what they are worth in rows, (sum w)^2 / sum w^2 (Kish: Survey Sampling, 1965).
+
+    Where few rows carry the weight, a total of n would tell a learner with a penalty that it has n rows to trust.
+
+    >>> as_worth(np.array([5.0, 5.0, 0.0, 0.0]))
+    array([1., 1., 0., 0.])
+    """
+    if not w.any():
+        return w
+    w = w / w.max()
+    return np.asarray(w * (w.sum() / (w @ w)))
+
+
+def to_mean_one(weight: np.ndarray | None) -> np.ndarray | None:
+    """Scale rows' own weights to a mean of 1; without any, there are none."""
+    return None if weight is None else weight / weight.mean()
 
 
 def held_out_loss(fit: Callable[[Domain], Predictor], target: Domain, k: int = 5, random_state: Any = 0) -> float:

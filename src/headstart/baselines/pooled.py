@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from headstart.domain import Domain
-from headstart.method import Family, Knowledge, Needs, RowMethod, fit_on_both
+from headstart.method import Family, Knowledge, Needs, RowMethod, fit_on_both, to_mean_one
 
 
 class Pooled(RowMethod):
@@ -41,4 +41,5 @@ class Pooled(RowMethod):
     def learn_target(self, carried: Knowledge, target: Domain, learner: Any) -> Any:
         """Step 4: fit the learner on both domains' rows."""
         arrived = carried.arrays
-        return fit_on_both(learner, arrived["X"], arrived["y"], arrived["weight"], target, self.target_weight)
+        own = to_mean_one(arrived["weight"])
+        return fit_on_both(learner, arrived["X"], arrived["y"], own, target, self.target_weight)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from headstart.domain import Domain
 from headstart.mapping import Map
-from headstart.method import Family, Knowledge, RowMethod, fit_on_both
+from headstart.method import Family, Knowledge, RowMethod, fit_on_both, to_mean_one
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class FeatureMethod(RowMethod):
     def learn_target(self, carried: AlignedRows, target: Domain, learner: Any) -> AlignedPredictor:
         """Step 4: fit the learner on the mapped source rows and the mapped labelled target rows."""
         mapped = target.with_rows(carried.target_map.transform(target.X))
-        model = fit_on_both(learner, carried.X, carried.y, carried.weight, mapped, self.target_weight)
+        model = fit_on_both(learner, carried.X, carried.y, to_mean_one(carried.weight), mapped, self.target_weight)
         return AlignedPredictor(model, carried.source_map, carried.target_map)
 
 

@@ -13,7 +13,7 @@ from sklearn.utils import check_array
 from headstart.domain import Domain, require_learnable
 from headstart.errors import InputError, NeedsError
 from headstart.instances.overlap import warn_when_apart
-from headstart.method import Family, Knowledge, Needs, RowMethod, fit_on_both
+from headstart.method import Family, Knowledge, Needs, RowMethod, as_worth, fit_on_both
 
 #: A few rows carry nearly all the weight when this share of the rows (one at least) carries that share of the weight.
 FEW, NEARLY_ALL = 0.05, 0.95
@@ -48,8 +48,12 @@ class InstanceMethod(RowMethod):
         return WeightedRows(Xs, ys, weight if own is None else own * weight)
 
     def learn_target(self, carried: WeightedRows, target: Domain, learner: Any) -> Any:
-        """Step 4: fit the learner on the weighted source rows and the labelled target rows."""
-        return fit_on_both(learner, carried.X, carried.y, carried.weight, target, self.target_weight)
+        """Step 4: fit the learner on the weighted source rows and the labelled target rows.
+
+        The source weights' total is what they are worth in rows, so that the learner's penalty is as strong as on so
+        many rows.
+        """
+        return fit_on_both(learner, carried.X, carried.y, as_worth(carried.weight), target, self.target_weight)
 
     def rows_of_both(self, Xs: Any, Xt: Any) -> tuple[Any, Any]:
         """Check rows on their way in: numbers, finite, with the same columns; float32 stays float32.

@@ -48,8 +48,8 @@ class DomainClassifierWeighting(DensityRatioMethod):
         together, for a copy would give a row away. A domain of a single distinct row is not cut: it is always among
         the rows that are learned from. 1 fits one classifier on all rows, for all rows.
     target_weight : float or "balanced", default "balanced"
-        What a labelled target row counts beside a source row of average weight when the learner is fitted;
-        "balanced" lets all labelled target rows together count as much as all source rows.
+        What a labelled target row counts when the learner is fitted, where source weights add up to the effective
+        size; "balanced" lets all labelled target rows together count as much as all source rows.
     random_state : int, optional, default 0
         Cut into folds, and the classifier's own chance.
 

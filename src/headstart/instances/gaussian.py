@@ -36,8 +36,8 @@ class GaussianWeighting(DensityRatioMethod):
         The share :math:`\rho` in each domain: between 0 (the sample's covariance) and 1 (a sphere), or that of Ledoit
         and Wolf, which vanishes as rows grow in number.
     target_weight : float or "balanced", default "balanced"
-        What a labelled target row counts beside a source row of average weight when the learner is fitted;
-        "balanced" lets all labelled target rows together count as much as all source rows.
+        What a labelled target row counts when the learner is fitted, where source weights add up to the effective
+        size; "balanced" lets all labelled target rows together count as much as all source rows.
 
     Attributes
     ----------

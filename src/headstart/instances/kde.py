@@ -49,8 +49,8 @@ class KDEWeighting(DensityRatioMethod):
         each of 2 columns: a relative squared error of 0.012 with all rows, 0.011 with 2,500 and 0.031 with 1,000; in
         5 columns 0.08, 0.11 and 0.13.
     target_weight : float or "balanced", default "balanced"
-        What a labelled target row counts beside a source row of average weight when the learner is fitted;
-        "balanced" lets all labelled target rows together count as much as all source rows.
+        What a labelled target row counts when the learner is fitted, where source weights add up to the effective
+        size; "balanced" lets all labelled target rows together count as much as all source rows.
     random_state : int, optional, default 0
         Choice of the rows that the densities, and the cross-validation, are made of; not used when all are.
 

@@ -55,8 +55,8 @@ class KLIEP(DensityRatioMethod):
     max_iter : int, default 100
         Stop after so many Newton steps in any case, with a warning.
     target_weight : float or "balanced", default "balanced"
-        What a labelled target row counts beside a source row of average weight when the learner is fitted;
-        "balanced" lets all labelled target rows together count as much as all source rows.
+        What a labelled target row counts when the learner is fitted, where source weights add up to the effective
+        size; "balanced" lets all labelled target rows together count as much as all source rows.
     random_state : int, optional, default 0
         Choice of the centres and of the folds.
 

@@ -67,8 +67,8 @@ class MMDTargetShift(InstanceMethod):
         With classes, test whether the target looks like the source with other class shares, and warn when it clearly
         does not. There is no such test for quantities.
     target_weight : float or "balanced", default "balanced"
-        What a labelled target row counts beside a source row of average weight when the learner is fitted;
-        "balanced" lets all labelled target rows together count as much as all source rows.
+        What a labelled target row counts when the learner is fitted, where source weights add up to the effective
+        size; "balanced" lets all labelled target rows together count as much as all source rows.
     random_state : int, optional, default 0
         Landmarks and the test of the assumption.
 

@@ -7,7 +7,7 @@ import numpy as np
 from headstart.domain import Domain
 from headstart.instances.boosting import BothDomains, SourceRows, WeightedVote, class_losses
 from headstart.instances.tradaboost import TrAdaBoost
-from headstart.method import fit_learner
+from headstart.method import as_worth, fit_learner
 
 
 class MultiSourceTrAdaBoost(TrAdaBoost):
@@ -81,7 +81,7 @@ class MultiSourceTrAdaBoost(TrAdaBoost):
         Xt, wt = both.X[n_s:], w[n_s:]
         least = np.inf
         for name, (positions, X, y) in both.by_source.items():
-            candidate = fit_learner(learner, X, y, w[positions] / w[positions].mean())
+            candidate = fit_learner(learner, X, y, as_worth(w[positions]))
             error = np.average(class_losses(candidate, Xt, at[n_s:], classes, self.soft), weights=wt)
             if error < least:
                 best, chosen, least = candidate, name, error

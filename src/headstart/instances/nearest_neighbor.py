@@ -46,8 +46,8 @@ class NearestNeighborWeighting(InstanceMethod):
         all, and weights that differ from those of all by a relative squared difference of 0.02 (50 columns) to 0.18
         (one column).
     target_weight : float or "balanced", default "balanced"
-        What a labelled target row counts beside a source row of average weight when the learner is fitted;
-        "balanced" lets all labelled target rows together count as much as all source rows.
+        What a labelled target row counts when the learner is fitted, where source weights add up to the effective
+        size; "balanced" lets all labelled target rows together count as much as all source rows.
     random_state : int, optional, default 0
         Choice of the target rows that vote; not used when all do.
 

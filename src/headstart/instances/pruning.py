@@ -10,7 +10,7 @@ from headstart.draws import canonical_order
 from headstart.errors import InputError
 from headstart.instances.base import InstanceMethod, WeightedRows, labelled_pair
 from headstart.learners import make_learner
-from headstart.method import Knowledge, Needs, fit_learner, fit_on_both, held_out_loss
+from headstart.method import Knowledge, Needs, fit_learner, fit_on_both, held_out_loss, to_mean_one
 
 #: Shares of the source rows that "cv" tries to drop.
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
@@ -159,7 +159,8 @@ def fit_on_kept(
     learner: Any, source: WeightedRows, kept: np.ndarray, target: Domain, target_weight: float | str
 ) -> Any:
     """Fit the learner on the source rows that were kept and the labelled target rows."""
-    return fit_on_both(learner, source.X[kept], source.y[kept], source.weight[kept], target, target_weight)
+    own = to_mean_one(source.weight[kept])
+    return fit_on_both(learner, source.X[kept], source.y[kept], own, target, target_weight)
 
 
 def judge_for(learner: Any, judge: Any, random_state: int) -> Any:

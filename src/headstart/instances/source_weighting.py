@@ -57,8 +57,8 @@ class SourceWeighting(InstanceMethod):
         What "validation" fits on each source; by default the learner, and in `weigh` alone logistic or ridge
         regression.
     target_weight : float or "balanced", default "balanced"
-        What a labelled target row counts beside a source row of average weight when the learner is fitted;
-        "balanced" lets all labelled target rows together count as much as all source rows.
+        What a labelled target row counts when the learner is fitted, where source weights add up to the effective
+        size; "balanced" lets all labelled target rows together count as much as all source rows.
     random_state : int, default 0
         Handed to `ratio` or `judge` where that has a `random_state` which is not set.
 

@@ -16,7 +16,7 @@ from headstart.instances.boosting import (
     source_beta,
     vote_weights,
 )
-from headstart.method import Needs, fit_learner
+from headstart.method import Needs, as_worth, fit_learner
 
 
 class TrAdaBoost(TransferBoosting):
@@ -35,7 +35,8 @@ class TrAdaBoost(TransferBoosting):
     :math:`\beta_t = \varepsilon_t / ((1 - \varepsilon_t)(k - 1))`; for two classes that is the paper's. The paper asks
     for :math:`\varepsilon_t < 1/2`; here boosting goes on with :math:`\varepsilon_t` counted as 0.98 of the error of
     guessing at most (and as 1e-6 at least), so that a useless round has hardly any say, and a faultless one no
-    infinite one. The learner sees weights with a mean of 1, so that its own penalties mean what they mean elsewhere.
+    infinite one. The learner sees weights with the total that they are worth in rows, (sum w)^2 / sum w^2, so that its
+    own penalties mean what they mean elsewhere.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ class TrAdaBoost(TransferBoosting):
 
     def hypothesis(self, learner: Any, both: BothDomains, w: np.ndarray, classes: np.ndarray, at: np.ndarray) -> Any:
         """Return h_t: the learner, fitted on all rows."""
-        return fit_learner(learner, both.X, both.y, w)
+        return fit_learner(learner, both.X, both.y, as_worth(w))
 
     def correction(self, rise: np.ndarray, wt: np.ndarray) -> float:
         """Return what the source's weights are multiplied by beside the powers of beta: nothing here."""

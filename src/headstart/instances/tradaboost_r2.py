@@ -16,7 +16,7 @@ from headstart.instances.boosting import (
     source_beta,
     vote_weights,
 )
-from headstart.method import Needs, fit_learner
+from headstart.method import Needs, as_worth, fit_learner
 
 
 class TrAdaBoostR2(TransferBoosting):
@@ -95,7 +95,7 @@ class TrAdaBoostR2(TransferBoosting):
         self.beta_ = source_beta(n_s, self.n_rounds)
         for _ in range(self.n_rounds):
             w = w / w.mean()
-            h = fit_learner(learner, both.X, both.y, w)
+            h = fit_learner(learner, both.X, both.y, as_worth(w))
             e = adjusted_errors(both.y - h.predict(both.X), self.loss)
             error = float(np.average(e[n_s:], weights=w[n_s:]))
             if error >= 0.5 and models:

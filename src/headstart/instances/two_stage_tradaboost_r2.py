@@ -18,7 +18,7 @@ from headstart.instances.boosting import (
     round_beta,
     vote_weights,
 )
-from headstart.method import Needs, fit_learner
+from headstart.method import Needs, as_worth, fit_learner
 
 #: -ln(beta) at which every row with an error has fallen to nothing.
 MOST_FALL = 2.0**60
@@ -94,7 +94,7 @@ class TwoStageTrAdaBoostR2(TransferBoosting):
     >>> fitted.method_.step_, fitted.method_.target_shares_.round(2)
     (4, array([0.13, 0.35, 0.57, 0.78, 1.  ]))
     >>> fitted.predict([[2.0]]).round(1)
-    array([2.])
+    array([1.9])
     """
 
     needs: ClassVar[Needs] = Needs(target_labels=True, tasks=("regression",))
@@ -127,7 +127,7 @@ class TwoStageTrAdaBoostR2(TransferBoosting):
         self.target_shares_ = np.linspace(start, 1.0, self.n_steps)
         steps = [w]
         for share in self.target_shares_[1:]:
-            h = fit_learner(learner, both.X, both.y, steps[-1] / steps[-1].mean())
+            h = fit_learner(learner, both.X, both.y, as_worth(steps[-1]))
             e = adjusted_errors(both.y - h.predict(both.X), self.loss)
             steps.append(with_target_share(steps[-1], e[: both.n_source], float(share)))
         self.step_errors_ = self._step_errors(learner, both, steps)
@@ -171,7 +171,7 @@ def adaboost_r2_frozen(
     models: list[Any] = []
     errors, betas = [], []
     for _ in range(n_rounds):
-        h = fit_learner(learner, X, y, w / w.mean())
+        h = fit_learner(learner, X, y, as_worth(w))
         e = adjusted_errors(y - h.predict(X), loss)
         error = float(np.average(e, weights=w))
         if error >= 0.5 and models:

@@ -57,8 +57,8 @@ class ULSIF(DensityRatioMethod):
     n_centers : int, default 100
         Number of kernels; their centres are target rows drawn at random.
     target_weight : float or "balanced", default "balanced"
-        What a labelled target row counts beside a source row of average weight when the learner is fitted;
-        "balanced" lets all labelled target rows together count as much as all source rows.
+        What a labelled target row counts when the learner is fitted, where source weights add up to the effective
+        size; "balanced" lets all labelled target rows together count as much as all source rows.
     random_state : int, optional, default 0
         Choice of the centres and of the pairs that are left out.
 
