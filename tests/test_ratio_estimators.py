@@ -276,25 +276,37 @@ def test_kde_ratio_is_that_of_sklearns_estimates_with_each_row_counted_once(band
     np.testing.assert_allclose(method.ratio_(new), np.exp(target.score_samples(new / s)) / p_s / r.mean(), rtol=1e-9)
 
 
-def test_kde_width_by_cross_validation_is_the_likeliest_when_each_row_is_left_out():
+def test_kde_width_by_cross_validation_has_the_ratio_with_the_least_squared_error():
     Xs, Xt = shifted(60, 40, d=2)
     Zs, Zt = (column_scale(Xs, Xt)(X) for X in (Xs, Xt))
 
     def criterion(multiple):
-        means = []
-        for Z in (Zs, Zt):
-            h = multiple * len(Z) ** (-1 / 6)
-            left_out = [
-                KernelDensity(bandwidth=h).fit(np.delete(Z, i, axis=0)).score_samples(Z[i : i + 1])[0]
-                for i in range(len(Z))
-            ]
-            means.append(np.mean(left_out))
-        return np.mean(means)
+        h = multiple * len(Zt) ** (-1 / 6)
 
-    best = max(AROUND_SCOTT, key=criterion)
-    method = KDEWeighting(bandwidth="cv")
+        def sums(z, Z):
+            return sum(np.exp(-((z - c) ** 2).sum() / (2 * h**2)) for c in Z)
+
+        squares = [(sums(z, Zt) / 40 / (sums(z, Zs) / 60)) ** 2 for z in Zs]
+        # A target row is left out of its own density; in the source's, any row counts itself once.
+        others = [sums(z, np.delete(Zt, j, axis=0)) / 39 / ((sums(z, Zs) + 1) / 60) for j, z in enumerate(Zt)]
+        return np.mean(squares) / 2 - np.mean(others)
+
+    best = min(AROUND_SCOTT, key=criterion)
+    method = KDEWeighting()
     method.weigh(Xs, Xt)
     assert method.bandwidth_ == pytest.approx(best * 40 ** (-1 / 6))
+
+
+@pytest.mark.parametrize("d", [5, 10, 20])
+def test_kde_width_by_cross_validation_serves_the_ratio_better_than_a_rule_for_densities(d):
+    rng = np.random.default_rng(0)
+    Xs, Xt = rng.normal(size=(1000, d)), 0.3 + 0.8 * rng.normal(size=(1000, d))
+    r = np.exp(((Xs**2).sum(axis=1) - (((Xs - 0.3) / 0.8) ** 2).sum(axis=1)) / 2)
+    errors = [
+        np.mean((w / w.mean() - r / r.mean()) ** 2)
+        for w in (KDEWeighting(bandwidth).weigh(Xs, Xt) for bandwidth in ("cv", "scott"))
+    ]
+    assert errors[0] < errors[1]
 
 
 def test_kde_width_by_cross_validation_is_not_fooled_by_rows_given_twice():

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import norm
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 
 from headstart.choose.candidates import Candidate, candidate
 from headstart.choose.splits import folds_of
 from headstart.delivery import Plan
-from headstart.domain import Domain, stack_rows
+from headstart.domain import Domain
 from headstart.errors import InputError
 from headstart.evidence.gain import Metric
+from headstart.instances import DomainClassifierWeighting
 from headstart.readers import Vectorizer
 
 #: The gain that the advice on labelling aims to show, and the chance of showing it.
@@ -115,15 +114,8 @@ class _AtSource:
 def importance_weights(source: Domain, target: Domain, plan: Plan, random_state: int) -> np.ndarray:
     """Return p_t(x) / p_s(x) for each source row, from a cross-fitted classifier; the mean is 1."""
     vectorizer = Vectorizer(plan.vectorizer, plan.kinds).fit([source.X, target.X])
-    X = stack_rows([vectorizer.transform(source.X), vectorizer.transform(target.X)])
-    z = np.repeat([0, 1], [len(source), len(target)])
-    odds = np.empty(len(z))
-    folds = min(5, len(source), len(target))
-    for train, test in StratifiedKFold(max(folds, 2), shuffle=True, random_state=random_state).split(X, z):
-        classifier = LogisticRegression(max_iter=1000).fit(X[train], z[train])
-        odds[test] = np.exp(np.clip(classifier.decision_function(X[test]), -20, 20))
-    weight = odds[: len(source)]
-    return np.asarray(weight / weight.mean())
+    classifier = DomainClassifierWeighting(random_state=random_state)
+    return classifier.weigh(vectorizer.transform(source.X), vectorizer.transform(target.X)).astype(float)
 
 
 def rows_to_show_a_gain(disagreement: float, gain: float = GAIN_TO_SHOW, power: float = POWER) -> int:
