@@ -46,8 +46,25 @@ ROWS = (
     ("BBSE", "headstart:BBSE", ()),
     ("RLLS", "headstart:RLLS", ()),
     ("label shift EM", "headstart:LabelShiftEM", ()),
+    ("whole sources, 4 of them", "headstart:SourceWeighting", ()),
     ("TrAdaBoost, 10 rounds", "headstart:TrAdaBoost", ("adapt:TrAdaBoost",)),
+    ("DynamicTrAdaBoost, 10 rounds", "headstart:DynamicTrAdaBoost", ()),
+    ("MultiSourceTrAdaBoost, 10 rounds x 4 sources", "headstart:MultiSourceTrAdaBoost", ()),
+    ("TrAdaBoostR2, 10 rounds", "headstart:TrAdaBoostR2", ()),
+    ("TwoStageTrAdaBoostR2", "headstart:TwoStageTrAdaBoostR2", ()),
+    ("balance by cross-validation", "headstart:BalancedWeighting", ()),
+    ("pruning by cross-validation", "headstart:InstancePruning", ()),
 )
+#: Methods of ours that learn from target labels: here a tenth of the target's rows has them.
+LEARN_FROM_LABELS = {
+    "TrAdaBoost",
+    "DynamicTrAdaBoost",
+    "MultiSourceTrAdaBoost",
+    "TrAdaBoostR2",
+    "TwoStageTrAdaBoostR2",
+    "BalancedWeighting",
+    "InstancePruning",
+}
 
 
 def main():
@@ -141,15 +158,19 @@ def of_headstart(name):
     """Return (Xs, ys, Xt, yt) -> weights, by one of our methods as it comes."""
     from headstart import Transfer, instances
 
-    if name == "TrAdaBoost":
-        from sklearn.linear_model import LogisticRegression
+    if name in LEARN_FROM_LABELS:
+        from sklearn.linear_model import LogisticRegression, Ridge
 
         def boost(Xs, ys, Xt, yt):
-            X, y = np.vstack([Xs, Xt[: len(Xt) // 10]]), np.append(ys, yt[: len(yt) // 10])
-            domain = np.repeat(["source", "target"], [len(Xs), len(X) - len(Xs)])
-            Transfer(instances.TrAdaBoost(), LogisticRegression()).fit(X, y, domain=domain)
+            X, y = np.vstack([Xs, Xt[: len(Xt) // 10]]), np.append(ys, yt[: len(yt) // 10]).astype(float)
+            origin = [f"source {i % 4}" if name.startswith("Multi") else "source" for i in range(len(Xs))]
+            learner = Ridge() if name.endswith("R2") else LogisticRegression()
+            domain = np.append(origin, np.full(len(X) - len(Xs), "target"))
+            Transfer(getattr(instances, name)(), learner).fit(X, y, domain=domain)
 
         return boost
+    if name == "SourceWeighting":
+        return lambda Xs, ys, Xt, yt: instances.SourceWeighting().weigh(Xs, Xt, origin=np.arange(len(Xs)) % 4)
     settings = {
         "KMM": {"gamma": 1 / COLUMNS},
         "KLIEP": {"gammas": WIDTHS},

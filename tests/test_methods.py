@@ -3,11 +3,14 @@
 import importlib
 import pkgutil
 
+import numpy as np
 import pytest
 
 import headstart
+from headstart import Domain
 from headstart.catalogue import ENTRIES
-from headstart.checks import CHECKS
+from headstart.checks import CHECKS, example, learner_for
+from headstart.delivery import Plan, fit_together
 from headstart.method import Method, RowMethod
 
 FAMILIES = ("baselines", "instances", "features", "models")
@@ -40,3 +43,18 @@ def test_the_catalogue_table_has_a_line_for_every_method():
 def test_an_unknown_method_names_the_close_ones():
     with pytest.raises(headstart.errors.NeedsError, match="did you mean 'coral'"):
         headstart.catalogue.find("corla")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_a_model_of_every_method_is_saved_without_pickle_and_predicts_the_same_when_loaded(entry, tmp_path):
+    method = entry.load()()
+    task = method.needs.tasks[0]
+    X, y, domain = example(task)
+    source, target = (
+        Domain(X[domain == name], y[domain == name], name=name, task=task) for name in ("source", "target")
+    )
+    model, _ = fit_together(method, learner_for(task), source, target, Plan(task))
+    model.save(tmp_path / "model", check_on=X)
+    again = headstart.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))

@@ -161,3 +161,29 @@ def test_a_method_that_weighs_all_rows_alike_equals_pooled():
     alike = Transfer(BBSE(classifier=DummyClassifier(), check=False), LogisticRegression()).fit(X, y, domain=domain)
     pooled = Transfer(Pooled(), LogisticRegression()).fit(X, y, domain=domain)
     np.testing.assert_allclose(alike.predict_proba(X), pooled.predict_proba(X), rtol=1e-6)
+
+
+class Nothing(FirstRows):
+    """Weigh no source row."""
+
+    def weigh(self, Xs, Xt, ys=None, yt=None):
+        return np.zeros(len(Xs))
+
+
+def test_where_all_weights_are_zero_the_target_is_learned_alone_or_the_user_told():
+    X, y, domain = example()
+    alone = Transfer(TargetOnly(), LogisticRegression()).fit(X, y, domain=domain)
+    weighted = Transfer(Nothing(), LogisticRegression()).fit(X, y, domain=domain)
+    np.testing.assert_array_equal(weighted.predict_proba(X), alone.predict_proba(X))
+    y[domain == "target"] = np.nan
+    with pytest.raises(NeedsError, match="all source weights are zero"):
+        Transfer(Nothing(), LogisticRegression()).fit(X, y, domain=domain)
+
+
+def test_row_weights_are_checked_where_they_enter():
+    X, y, domain = example()
+    for wrong, words in ((-np.ones(110), "row 1: weight -1"), (np.ones(3), "110 rows but weights of shape")):
+        with pytest.raises(InputError, match=words):
+            Transfer(Pooled(), LogisticRegression()).fit(X, y, domain=domain, sample_weight=wrong)
+    with pytest.raises(NeedsError, match="takes no sample_weight"):
+        Transfer(SourceOnly(), KNeighborsClassifier()).fit(X, y, domain=domain, sample_weight=np.ones(110))

@@ -247,6 +247,18 @@ def check_sample_weights(method: Method) -> None:
     _refuses(InputError, "weight", lambda: fitted(method, (X, y, domain), task, sample_weight=-weight))
 
 
+def check_probabilities(method: Method) -> None:
+    """With a learner that gives probabilities there are some; they sum to one and agree with the predictions."""
+    if "classification" not in method.needs.tasks:
+        return
+    X = example()[0]
+    transfer = fitted(method)
+    probabilities = transfer.predict_proba(X)
+    _require(_close(probabilities.sum(axis=1), np.ones(len(X)), 1e-6), "probabilities don't sum to one")
+    likeliest = transfer.classes_[probabilities.argmax(axis=1)]
+    _require(np.array_equal(likeliest, transfer.predict(X)), "the likeliest class is not the one predicted")
+
+
 def check_sparse_rows(method: Method) -> None:
     """Sparse rows give the answers of dense ones, or are refused."""
     for task in method.needs.tasks:
@@ -318,6 +330,7 @@ CHECKS: tuple[Callable[[Method], None], ...] = (
     check_clear_errors,
     check_knowledge_says_what_it_holds,
     check_sample_weights,
+    check_probabilities,
     check_sparse_rows,
     check_hard_cases,
 )
