@@ -87,7 +87,9 @@ def test_the_command_compares_methods_and_writes_its_figures(heart, capsys):
     assert "skipped: wine" in shown.err
     document = json.loads(figures.read_text(encoding="utf-8"))
     assert {line["method"] for line in document["lines"]} == {"target-only", "source-only", "pooled", "kmm"}
-    assert len(document["scores"]) == 12 * 4
+    drawn = document["utilities"]["heart disease"]
+    assert len(drawn) == 12
+    assert all(len(of_pair["kmm"]) == 1 for of_pair in drawn.values())
     assert document["protocols"]["heart"]["seeds"] == [0]
     assert {"versions", "machine", "date"} <= set(document)
 

@@ -12,14 +12,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from headstart import Transfer
+from headstart import Domain, Transfer
 from headstart.baselines import Pooled, SourceOnly, TargetOnly
 from headstart.checks import example
 from headstart.choose import TargetKFold
 from headstart.errors import InputError, NeedsError
 from headstart.features import CORAL
 from headstart.instances import BBSE, KMM, InstanceMethod
-from headstart.method import Needs
+from headstart.method import Needs, four_steps
 
 
 def test_it_works_in_a_pipeline():
@@ -187,3 +187,17 @@ def test_row_weights_are_checked_where_they_enter():
             Transfer(Pooled(), LogisticRegression()).fit(X, y, domain=domain, sample_weight=wrong)
     with pytest.raises(NeedsError, match="takes no sample_weight"):
         Transfer(SourceOnly(), KNeighborsClassifier()).fit(X, y, domain=domain, sample_weight=np.ones(110))
+
+
+def test_a_source_worth_few_rows_does_not_make_less_of_the_targets_own():
+    X, y, domain = example("regression")
+    rows, known = domain == "source", (domain == "target") & ~np.isnan(y)
+    first = rows & (X[:, 0] <= np.sort(X[rows, 0])[9])
+    method = FirstRows()
+    for target_weight, each in (("balanced", 1.0), (2.0, 2.0)):  # ten source rows count, and twelve of the target
+        method.target_weight = target_weight
+        learned = first | known
+        by_hand = Ridge().fit(X[learned], y[learned], sample_weight=np.where(known, each, 1.0)[learned])
+        source, target = Domain(X[rows], y[rows], name="source"), Domain(X[~rows], y[~rows])
+        predictor = four_steps(method, source, target, Ridge()).predictor
+        np.testing.assert_allclose(predictor.predict(X), by_hand.predict(X), rtol=1e-8)

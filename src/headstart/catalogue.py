@@ -38,7 +38,7 @@ ENTRIES = (
     Entry("ulsif", "ULSIF", "headstart.instances"),
     Entry("rulsif", "RULSIF", "headstart.instances"),
     Entry("domain-classifier-weighting", "DomainClassifierWeighting", "headstart.instances"),
-    Entry("nearest-neighbor-weighting", "NearestNeighborWeighting", "headstart.instances"),
+    Entry("nearest-neighbor-weighting", "NearestNeighborWeighting", "headstart.instances", standard=True),
     Entry("gaussian-weighting", "GaussianWeighting", "headstart.instances"),
     Entry("kde-weighting", "KDEWeighting", "headstart.instances"),
     Entry("bbse", "BBSE", "headstart.instances"),

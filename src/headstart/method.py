@@ -304,8 +304,9 @@ def fit_on_both(
     """Fit the learner on weighted source rows and the labelled target rows together.
 
     Source weights are taken as they are, None as ones. A labelled target row weighs `target_weight`, or with "balanced"
-    as much as makes both domains count the same; weights of the target's own are scaled to a mean of 1 and multiply
-    that. Where all source weights are zero, the target's rows are all there is to learn from.
+    as much as makes both domains count the same, and 1 at least: a source worth few rows does not make less of the
+    target's. Weights of the target's own are scaled to a mean of 1 and multiply that. Where all source weights are
+    zero, the target's rows are all there is to learn from.
 
     Raises
     ------
@@ -325,7 +326,7 @@ def fit_on_both(
         return fit_learner(learner, Xs[kept], ys[kept], ws[kept])
     if not kept.any():
         return fit_learner(learner, labelled.X, labelled.labels, labelled.weight)
-    each = ws.sum() / len(labelled) if isinstance(target_weight, str) else float(target_weight)
+    each = max(1.0, ws.sum() / len(labelled)) if isinstance(target_weight, str) else float(target_weight)
     wt = np.ones(len(labelled)) if labelled.weight is None else labelled.weight / labelled.weight.mean()
     Xt = labelled.X.tocsr() if issparse(labelled.X) else labelled.X
     X = stack_rows([Xs[kept], Xt])

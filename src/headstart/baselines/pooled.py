@@ -12,8 +12,8 @@ class Pooled(RowMethod):
     Parameters
     ----------
     target_weight : float or "balanced", default "balanced"
-        What a labelled target row counts beside a source row; "balanced" lets all labelled target rows together
-        count as much as all source rows.
+        What a labelled target row counts beside a source row; "balanced" lets them together
+        count as much as all source rows, and each at least 1.
 
     Examples
     --------

@@ -172,6 +172,15 @@ def summarise(scores: Sequence[Score]) -> list[Line]:
     return lines
 
 
+def utilities(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, list[float | None]]]]:
+    """Return the utility of every draw, by data set, pair and method: what the lines are made of."""
+    found: dict[str, dict[str, dict[str, list[float | None]]]] = {}
+    for score in scores:
+        of_method = found.setdefault(score.data, {}).setdefault(score.pair, {}).setdefault(score.method, [])
+        of_method.append(None if score.utility is None else round(score.utility, 5))
+    return found
+
+
 def shown(gain: tuple[float, float, float], metric: Metric) -> str:
     """Write a gain with its interval.
 

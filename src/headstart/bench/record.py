@@ -15,7 +15,7 @@ from headstart.store.folder import staged_file
 def circumstances() -> dict[str, Any]:
     """Return how, when, with what and where the figures are measured."""
     return {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join([Path(sys.argv[0]).name, *(_without_machine(argument) for argument in sys.argv[1:])]),
         "date": datetime.now(UTC).date().isoformat(),
         "versions": versions(),
         "machine": {
@@ -24,6 +24,11 @@ def circumstances() -> dict[str, Any]:
             "threads": os.environ.get("OMP_NUM_THREADS"),
         },
     }
+
+
+def _without_machine(argument: str) -> str:
+    """Name a path that is about this machine by its last part."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def written(path: Path, figures: dict[str, Any]) -> None:

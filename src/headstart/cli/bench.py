@@ -53,7 +53,7 @@ def bench(
         raise InputError(f"{data}: no such folder; --data names the folder with the data sets")
     from importlib import import_module
 
-    from headstart.bench import compare, summarise, written
+    from headstart.bench import compare, summarise, utilities, written
     from headstart.catalogue import find
 
     benchmark = import_module(BENCHMARKS[name])
@@ -83,7 +83,7 @@ def bench(
             "benchmark": name,
             "protocols": protocols,
             "lines": [vars(line) for line in summarise(scores)],
-            "scores": [vars(score) for score in scores],
+            "utilities": utilities(scores),
         }
         written(output, figures)
         print(f"figures: {output}")

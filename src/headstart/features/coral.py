@@ -27,8 +27,8 @@ class CORAL(FeatureMethod):
         Move the source mean onto the target mean as well. The paper standardises each domain beforehand, which
         does the same.
     target_weight : float or "balanced", default "balanced"
-        What a labelled target row counts beside a source row when the learner is fitted; "balanced" lets all
-        labelled target rows together count as much as all source rows.
+        What a labelled target row counts beside a source row when the learner is fitted; "balanced" lets
+        them together count as much as all source rows, and each at least 1.
 
     References
     ----------

@@ -31,7 +31,7 @@ class BBSE(LabelShiftMethod):
         Test whether the target looks like the source with other class shares, and warn when it clearly does not.
     target_weight : float or "balanced", default "balanced"
         What a labelled target row counts when the learner is fitted, where source weights add up to the effective
-        size; "balanced" lets all labelled target rows together count as much as all source rows.
+        size; "balanced" lets them together count as much as all source rows, and each at least 1.
     random_state : int, optional, default 0
         Folds and the test of the assumption.
 

@@ -49,7 +49,7 @@ class DomainClassifierWeighting(DensityRatioMethod):
         the rows that are learned from. 1 fits one classifier on all rows, for all rows.
     target_weight : float or "balanced", default "balanced"
         What a labelled target row counts when the learner is fitted, where source weights add up to the effective
-        size; "balanced" lets all labelled target rows together count as much as all source rows.
+        size; "balanced" lets them together count as much as all source rows, and each at least 1.
     random_state : int, optional, default 0
         Cut into folds, and the classifier's own chance.
 

@@ -37,7 +37,7 @@ class GaussianWeighting(DensityRatioMethod):
         and Wolf, which vanishes as rows grow in number.
     target_weight : float or "balanced", default "balanced"
         What a labelled target row counts when the learner is fitted, where source weights add up to the effective
-        size; "balanced" lets all labelled target rows together count as much as all source rows.
+        size; "balanced" lets them together count as much as all source rows, and each at least 1.
 
     Attributes
     ----------

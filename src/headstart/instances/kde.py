@@ -51,7 +51,7 @@ class KDEWeighting(DensityRatioMethod):
         5 columns 0.06, 0.08 and 0.08.
     target_weight : float or "balanced", default "balanced"
         What a labelled target row counts when the learner is fitted, where source weights add up to the effective
-        size; "balanced" lets all labelled target rows together count as much as all source rows.
+        size; "balanced" lets them together count as much as all source rows, and each at least 1.
     random_state : int, optional, default 0
         Choice of the rows that the densities, and the cross-validation, are made of; not used when all are.
 

@@ -68,7 +68,7 @@ class MMDTargetShift(InstanceMethod):
         does not. There is no such test for quantities.
     target_weight : float or "balanced", default "balanced"
         What a labelled target row counts when the learner is fitted, where source weights add up to the effective
-        size; "balanced" lets all labelled target rows together count as much as all source rows.
+        size; "balanced" lets them together count as much as all source rows, and each at least 1.
     random_state : int, optional, default 0
         Landmarks and the test of the assumption.
 

@@ -58,7 +58,7 @@ class ULSIF(DensityRatioMethod):
         Number of kernels; their centres are target rows drawn at random.
     target_weight : float or "balanced", default "balanced"
         What a labelled target row counts when the learner is fitted, where source weights add up to the effective
-        size; "balanced" lets all labelled target rows together count as much as all source rows.
+        size; "balanced" lets them together count as much as all source rows, and each at least 1.
     random_state : int, optional, default 0
         Choice of the centres and of the pairs that are left out.
 
