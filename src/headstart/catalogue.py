@@ -147,12 +147,14 @@ def find(name: str) -> Entry:
     Raises
     ------
     NeedsError
-        Naming the close ones, when there is no such method.
+        Naming the close ones, families among them, when there is no such method.
     """
     for entry in ENTRIES:
         if name in (entry.name, entry.class_name):
             return entry
-    raise NeedsError(unknown_name("method", name, names()))
+    from headstart.method import Family
+
+    raise NeedsError(unknown_name("method", name, [*names(), *Family, ALL]))
 
 
 def make(method: str | Method, parameters: dict[str, Any] | None = None) -> Method:

@@ -28,7 +28,9 @@ def bench(
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", "-m", help="Only this method, beside the baselines. Repeatable.", show_default=False),
+        typer.Option(
+            "--method", "-m", help="Only this method or family, beside the baselines. Repeatable.", show_default=False
+        ),
     ] = None,
     draws: Annotated[
         int | None,
@@ -54,7 +56,7 @@ def bench(
     from importlib import import_module
 
     from headstart.bench import compare, summarise, utilities, written
-    from headstart.catalogue import find
+    from headstart.catalogue import find, names_in
 
     benchmark = import_module(BENCHMARKS[name])
     for wanted in only or ():
@@ -62,7 +64,8 @@ def bench(
             raise InputError(unknown_name("data set", wanted, benchmark.DATA))
     methods = benchmark.methods()
     if method:
-        methods = list(dict.fromkeys([*methods[:3], *(find(wanted).name for wanted in method)]))
+        named = [name for wanted in method for name in names_in(wanted) or [find(wanted).name]]
+        methods = list(dict.fromkeys([*methods[:3], *named]))
     scores, protocols = [], {}
     for title, (cases, needed, usual) in benchmark.DATA.items():
         if only and title not in only:
