@@ -21,7 +21,8 @@ COMMANDS = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "
 PLAINER = (
     (r"\\tfrac(\d)(\d)", r"\\frac{\1}{\2}"),
     (r"\\tfrac", r"\\frac"),
-    (r"\\bigl|\\bigr|\\textstyle", ""),
+    (r"\\frac(\d)\{", r"\\frac{\1}{"),
+    (r"\\[bB]igl|\\[bB]igr|\\textstyle", ""),
     (r"\\(le|ge)(?![a-z])", r"\\\1q"),
     (r"\\bullet", r"{\\bullet}"),
     (r"\\top\b", r"{\\top}"),

@@ -15,7 +15,7 @@ from headstart.store.folder import staged_file
 def circumstances() -> dict[str, Any]:
     """Return how, when, with what and where the figures are measured."""
     return {
-        "command": " ".join([Path(sys.argv[0]).name, *(_without_machine(argument) for argument in sys.argv[1:])]),
+        "command": " ".join([*_program(), *(_without_machine(argument) for argument in sys.argv[1:])]),
         "date": datetime.now(UTC).date().isoformat(),
         "versions": versions(),
         "machine": {
@@ -24,6 +24,11 @@ def circumstances() -> dict[str, Any]:
             "threads": os.environ.get("OMP_NUM_THREADS"),
         },
     }
+
+
+def _program() -> list[str]:
+    name = Path(sys.argv[0]).name
+    return ["python", name] if name.endswith(".py") else [name]
 
 
 def _without_machine(argument: str) -> str:

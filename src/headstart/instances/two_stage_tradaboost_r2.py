@@ -36,7 +36,7 @@ class TwoStageTrAdaBoostR2(TransferBoosting):
     2. The learner is fitted once with :math:`w^t`; with its errors :math:`e_i = |y_i - h_t(x_i)| / D`, source weights
        become :math:`w_i \beta_t^{e_i}`, where :math:`\beta_t` is such that the target's share of the weight is
 
-    .. math:: \frac m{n + m} + \frac t{S - 1}\Bigl(1 - \frac m{n + m}\Bigr)
+    .. math:: \frac{m}{n + m} + \frac{t}{S - 1} \Bigl(1 - \frac{m}{n + m}\Bigr)
 
     (:math:`n` source and :math:`m` target rows; with weights or `target_weight`, the target's share at the start
     stands for :math:`m/(n+m)`). In the last step the source has no weight left. The model of the step with the least
