@@ -25,7 +25,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from headstart.domain import Domain, Task, stack, stack_labels, stack_rows
 from headstart.draws import folds
-from headstart.errors import NeedsError
+from headstart.errors import InputError, NeedsError
 
 STEPS = ("learn the source task", "extract knowledge", "carry it over", "learn the target task")
 
@@ -327,30 +327,43 @@ def fit_on_both(
     if not kept.any():
         return fit_learner(learner, labelled.X, labelled.labels, labelled.weight)
     each = max(1.0, ws.sum() / len(labelled)) if isinstance(target_weight, str) else float(target_weight)
-    wt = np.ones(len(labelled)) if labelled.weight is None else labelled.weight / labelled.weight.mean()
+    own = to_mean_one(labelled.weight)
+    wt = np.full(len(labelled), each) if own is None else each * own
     Xt = labelled.X.tocsr() if issparse(labelled.X) else labelled.X
     X = stack_rows([Xs[kept], Xt])
     y = stack_labels([ys[kept], labelled.labels], [int(kept.sum()), len(labelled)])
-    return fit_learner(learner, X, np.asarray(y), np.concatenate([ws[kept], each * wt]))
+    return fit_learner(learner, X, np.asarray(y), np.concatenate([ws[kept], wt]))
+
+
+def effective_size(w: np.ndarray) -> float:
+    """Return (sum w)^2 / sum w^2: as many rows of equal weight would estimate a mean as well; 0 when all are zero.
+
+    Kish: Survey Sampling, Wiley 1965.
+
+    >>> effective_size(np.array([1.0, 1.0, 0.0])), effective_size(np.array([1e-200, 0.0]))
+    (2.0, 1.0)
+    """
+    top = float(w.max(initial=0.0))
+    if top == 0:
+        return 0.0
+    share = w / top
+    return float(share.sum() ** 2 / (share @ share))
 
 
 def as_worth(w: np.ndarray) -> np.ndarray:
-    """Scale weights to a total of what they are worth in rows, (sum w)^2 / sum w^2 (Kish: Survey Sampling, 1965).
+    """Scale weights to a total of what they are worth in rows, their effective size.
 
     Where few rows carry the weight, a total of n would tell a learner with a penalty that it has n rows to trust.
 
     >>> as_worth(np.array([5.0, 5.0, 0.0, 0.0]))
     array([1., 1., 0., 0.])
     """
-    if not w.any():
-        return w
-    w = w / w.max()
-    return np.asarray(w * (w.sum() / (w @ w)))
+    return np.asarray(w / w.sum() * effective_size(w)) if w.any() else w
 
 
 def to_mean_one(weight: np.ndarray | None) -> np.ndarray | None:
-    """Scale rows' own weights to a mean of 1; without any, there are none."""
-    return None if weight is None else weight / weight.mean()
+    """Scale rows' own weights to a mean of 1; None, and weights that are all zero, stay what they are."""
+    return weight if weight is None or not weight.any() else weight / weight.mean()
 
 
 def held_out_loss(fit: Callable[[Domain], Predictor], target: Domain, k: int = 5, random_state: Any = 0) -> float:
@@ -358,7 +371,16 @@ def held_out_loss(fit: Callable[[Domain], Predictor], target: Domain, k: int = 5
 
     The loss is the mean Brier score where there are probabilities, else the share of errors; for regression the mean
     squared error. `fit` gets the target without the labels of a fold, and so without those rows.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than two folds, or labelled rows.
     """
+    if min(k, target.n_labelled) < 2:
+        raise InputError(
+            f"cross-validation takes at least 2 folds and 2 labelled rows, not {k} and {target.n_labelled}"
+        )
     labelled, rest = target.labelled_rows(), target.rows(~target.labelled)
     classes = target.task == "classification"
     of_row = folds(labelled.X, k, random_state, labelled.labels if classes else None)
@@ -367,12 +389,13 @@ def held_out_loss(fit: Callable[[Domain], Predictor], target: Domain, k: int = 5
         held = of_row == fold
         train = labelled.rows(~held)
         model = fit(stack([train, rest]) if len(rest) else train)
-        loss[held] = _losses(model, labelled.rows(held), classes)
+        loss[held] = losses(model, labelled.rows(held))
     return float(np.average(loss, weights=labelled.weight))
 
 
-def _losses(model: Any, held: Domain, classes: bool) -> np.ndarray:
-    if not classes:
+def losses(model: Any, held: Domain) -> np.ndarray:
+    """Return a model's loss at each of some labelled rows, shape (n,): see `held_out_loss`."""
+    if held.task != "classification":
         return np.asarray((model.predict(held.X) - held.labels) ** 2)
     if not hasattr(model, "predict_proba"):
         return np.asarray(model.predict(held.X) != held.labels, dtype=float)

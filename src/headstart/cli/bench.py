@@ -65,7 +65,7 @@ def bench(
     methods = benchmark.methods()
     if method:
         named = [name for wanted in method for name in names_in(wanted) or [find(wanted).name]]
-        methods = list(dict.fromkeys([*methods[:3], *named]))
+        methods = list(dict.fromkeys([*(names_in("baseline") or ()), *named]))
     scores, protocols = [], {}
     for title, (cases, needed, usual) in benchmark.DATA.items():
         if only and title not in only:

@@ -1,5 +1,6 @@
 """Balanced weighting: a share of the say for the source, a share for the target."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -94,17 +95,11 @@ class BalancedWeighting(RowMethod):
             return float(self.balance)
         if self.balance != "cv":
             raise InputError(f"BalancedWeighting: balance must be a number or 'cv', not {self.balance!r}")
-        if self.folds < 2:
-            raise InputError(f"BalancedWeighting: cross-validation takes at least 2 folds, not {self.folds}")
         if target.n_labelled < 2:
             return 1 / (len(ys) + 1)
         for g in BALANCES:
-            self.losses_[g] = held_out_loss(
-                lambda part, g=g: fit_balanced(learner, Xs, ys, own, part, g),  # type: ignore[misc]
-                target,
-                self.folds,
-                self.random_state,
-            )
+            fit = partial(fit_balanced, learner, Xs, ys, own, balance=g)
+            self.losses_[g] = held_out_loss(fit, target, self.folds, self.random_state)
         return min(BALANCES, key=lambda g: (self.losses_[g], -g))
 
 

@@ -13,7 +13,7 @@ from sklearn.utils import check_array
 from headstart.domain import Domain, require_learnable
 from headstart.errors import InputError, NeedsError
 from headstart.instances.overlap import warn_when_apart
-from headstart.method import Family, Knowledge, Needs, RowMethod, as_worth, fit_on_both
+from headstart.method import Family, Knowledge, Needs, RowMethod, as_worth, effective_size, fit_on_both
 
 #: A few rows carry nearly all the weight when this share of the rows (one at least) carries that share of the weight.
 FEW, NEARLY_ALL = 0.05, 0.95
@@ -88,19 +88,6 @@ class InstanceMethod(RowMethod):
                     stacklevel=3,
                 )
         return np.asarray(w.astype(Xs.dtype, copy=False))
-
-
-def effective_size(w: np.ndarray) -> float:
-    """Return (sum w)^2 / sum w^2: as many rows of equal weight would estimate a mean as well; 0 when all are zero.
-
-    >>> effective_size(np.array([1.0, 1.0, 0.0])), effective_size(np.array([1e-200, 0.0]))
-    (2.0, 1.0)
-    """
-    top = float(w.max(initial=0.0))
-    if top == 0:
-        return 0.0
-    share = w / top
-    return float(share.sum() ** 2 / (share @ share))
 
 
 def labelled_pair(name: str, Xs: Any, ys: Any, Xt: Any, yt: Any) -> tuple[Domain, Domain]:

@@ -63,7 +63,7 @@ def solve_box_sum_qp(
         if hard and not sketched and isinstance(K, DenseGram):
             w = _interior_point(sketch(K.K, min(SKETCH_RANK, n // 3)), kappa, upper, total, 0.3 * tol)
             w *= _best_scale(K.times(w), w, kappa, upper, total)
-            sketched = True
+            sketched, stale = True, 0
             continue
         chosen = _working_set(
             np.maximum(w, best[0]), gradient, fewest=int(np.ceil(1.5 * total[0] / upper)), first=used == 0

@@ -1,5 +1,6 @@
 """Instance pruning: source rows whose labels mislead are dropped."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -137,8 +138,6 @@ class InstancePruning(InstanceMethod):
             return float(self.share)
         if self.share != "cv":
             raise InputError(f"InstancePruning: share must be a number or 'cv', not {self.share!r}")
-        if self.folds < 2:
-            raise InputError(f"InstancePruning: cross-validation takes at least 2 folds, not {self.folds}")
         if target.n_labelled < 2:
             return 0.0
 
@@ -146,12 +145,7 @@ class InstancePruning(InstanceMethod):
             return fit_on_kept(learner, source, kept_rows(source, part, judge, share), part, self.target_weight)
 
         for share in SHARES:
-            self.losses_[share] = held_out_loss(
-                lambda part, share=share: fit(part, share),  # type: ignore[misc]
-                target,
-                self.folds,
-                self.random_state,
-            )
+            self.losses_[share] = held_out_loss(partial(fit, share=share), target, self.folds, self.random_state)
         return min(SHARES, key=lambda share: (self.losses_[share], share))
 
 

@@ -9,10 +9,10 @@ from sklearn.base import clone, is_classifier
 
 from headstart.domain import Domain, Task
 from headstart.errors import InputError, NeedsError
-from headstart.instances.base import InstanceMethod, WeightedRows, effective_size, labelled_pair
+from headstart.instances.base import InstanceMethod, WeightedRows, labelled_pair
 from headstart.instances.domain_classifier import DomainClassifierWeighting
 from headstart.learners import make_learner
-from headstart.method import Knowledge, Needs, fit_learner, held_out_loss
+from headstart.method import Knowledge, Needs, effective_size, fit_learner, losses
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,7 @@ class SourceWeighting(InstanceMethod):
             for k, name in enumerate(sources):
                 rows = source.rows(of_row == k)
                 model = fit_learner(judge, rows.X, rows.labels, rows.weight)
-                # Nothing is fitted on the target's rows, so that every fold meets the same model.
-                e = held_out_loss(lambda _, model=model: model, labelled)  # type: ignore[misc]
+                e = float(np.average(losses(model, labelled), weights=labelled.weight))
                 e_0 = constant_error(labelled, soft=hasattr(model, "predict_proba"))
                 self.errors_[str(name)], self.constant_errors_[str(name)] = e, e_0
                 if e < e_0:
