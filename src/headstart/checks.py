@@ -18,6 +18,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from headstart.domain import Domain, Task
+from headstart.draws import canonical_order
 from headstart.errors import HeadstartError, InputError, NeedsError
 from headstart.method import Method, learn_and_extract
 from headstart.transfer import Transfer
@@ -47,7 +48,19 @@ def fitted(method: Method, data: Any = None, task: Task | None = None, **fit: An
     """Fit a method on the example, or on other rows, labels and domains; without a task, on the method's first."""
     task = method.needs.tasks[0] if task is None else task
     X, y, domain = example(task) if data is None else data
+    if method.needs.pairs and len(domain) == X.shape[0]:
+        fit = {"pair": pairs_in(X, domain), **fit}
     return Transfer(clone(method), learner_for(task)).fit(X, y, domain=domain, **fit)
+
+
+def pairs_in(X: Any, domain: np.ndarray, most: int = 15) -> np.ndarray:
+    """Return made-up names of pairs, shape (n,): the first rows of each domain, in an order that the rows decide."""
+    pair = np.full(X.shape[0], np.nan)
+    for name in np.unique(domain):
+        rows = np.flatnonzero(domain == name)
+        first = rows[canonical_order(X[rows])[:most]]
+        pair[first] = np.arange(len(first))
+    return pair
 
 
 def example_for(method: Method) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -242,8 +255,10 @@ def check_sample_weights(method: Method) -> None:
         weight = np.ones(len(X))
         weight[np.flatnonzero(domain == "source")[:20]] = 0.0
         kept = weight > 0
-        zeros = _soft(fitted(method, (X, y, domain), task, sample_weight=weight), X)
-        absent = _soft(fitted(method, (X[kept], y[kept], domain[kept]), task), X)
+        pair = {"pair": pairs_in(X, domain)} if method.needs.pairs else {}
+        zeros = _soft(fitted(method, (X, y, domain), task, sample_weight=weight, **pair), X)
+        pair = {name: names[kept] for name, names in pair.items()}
+        absent = _soft(fitted(method, (X[kept], y[kept], domain[kept]), task, **pair), X)
         _require(_close(zeros, absent, 1e-6), f"rows of weight zero have a say ({task})")
     _refuses(InputError, "weight", lambda: fitted(method, (X, y, domain), task, sample_weight=-weight))
 

@@ -41,6 +41,9 @@ class Domain:
         What the label is called: the column it came from.
     weight : array of shape (n,), optional
         How much each row counts when a learner is fitted; without, all count the same.
+    pair : array of shape (n,), optional
+        What was measured in each row: rows of two domains with the same value are a pair, the same thing seen from
+        both sides. Missing (NaN, None) where a row has no partner.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class Domain:
     origin: np.ndarray | None = None
     label: str | None = None
     weight: np.ndarray | None = None
+    pair: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         rows = self.X
@@ -77,6 +81,8 @@ class Domain:
             raise InputError(f"{self.name}: rows must form a table of shape (n, d), not {tuple(rows.shape)}")
         if self.weight is not None:
             object.__setattr__(self, "weight", as_weights(self.weight, rows.shape[0], where=self.name))
+        if self.pair is not None:
+            object.__setattr__(self, "pair", as_pair(self.pair, rows.shape[0], where=self.name))
         if self.y is not None:
             labels = as_labels(self.y, where=self.name)
             if len(labels) != rows.shape[0]:
@@ -130,6 +136,7 @@ class Domain:
             y=None if self.y is None else self.y[index],
             origin=None if self.origin is None else self.origin[index],
             weight=None if self.weight is None else self.weight[index],
+            pair=None if self.pair is None else self.pair[index],
         )
 
     def labelled_rows(self) -> Domain:
@@ -178,6 +185,7 @@ def stack(domains: Sequence[Domain]) -> Domain:
         label=next((domain.label for domain in domains if domain.label), None),
         origin=np.concatenate(origins),
         weight=stack_weights([domain.weight for domain in domains], [len(domain) for domain in domains]),
+        pair=stack_labels([domain.pair for domain in domains], [len(domain) for domain in domains]),
     )
 
 
@@ -237,6 +245,41 @@ def as_weights(weight: Any, n: int, where: str = "weights") -> np.ndarray:
         row = int(np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))[0])
         raise InputError(f"{where}: row {row + 1}: weight {weight[row]}; weights are finite and zero or more")
     return weight
+
+
+def as_pair(pair: Any, n: int, where: str = "pair") -> np.ndarray:
+    """Bring the names of what was measured in each row into an array, shape (n,)."""
+    names = as_labels(pair, where=f"{where}: pair")
+    if len(names) != n:
+        raise InputError(f"{where}: {n} rows but {len(names)} values of pair; give one a row")
+    return names
+
+
+def paired_rows(source: np.ndarray, target: np.ndarray, name: str) -> np.ndarray:
+    """Return the positions of paired rows, shape (p, 2): of the source, and of the target; in the names' order.
+
+    Raises
+    ------
+    InputError
+        When a name stands twice in one domain.
+
+    Examples
+    --------
+    >>> paired_rows(np.array([7.0, np.nan, 3.0]), np.array([3.0, 5.0, 7.0]), "example")
+    array([[2, 0],
+           [0, 2]])
+    """
+    positions = []
+    for names, where in ((source, "source"), (target, "target")):
+        known = np.flatnonzero(~missing(names))
+        found: dict[Any, int] = {}
+        for position in known.tolist():
+            if names[position] in found:
+                raise InputError(f"{name}: {names[position]!r} stands twice in the {where}; pair names a row only once")
+            found[names[position]] = position
+        positions.append(found)
+    shared = sorted(positions[0].keys() & positions[1].keys())
+    return np.array([[positions[0][key], positions[1][key]] for key in shared], dtype=int).reshape(-1, 2)
 
 
 def missing(y: np.ndarray) -> np.ndarray:

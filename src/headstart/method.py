@@ -59,6 +59,8 @@ class Needs:
         Source and target rows with the same columns.
     dense : bool
         Rows that are not sparse.
+    pairs : bool
+        Rows of both domains in which the same thing was measured: `Domain.pair` says which.
     learner : {"any", "weighted", "linear"}
         Any learner; one that takes `sample_weight`; or a linear or logistic regression.
     tasks : tuple of {"classification", "regression"}
@@ -72,6 +74,7 @@ class Needs:
     target_rows: bool = False
     same_features: bool = True
     dense: bool = False
+    pairs: bool = False
     learner: Literal["any", "weighted", "linear"] = "weighted"
     tasks: tuple[Task, ...] = ("classification", "regression")
     prepared_on: Literal["both", "source", "target"] = "both"
@@ -152,7 +155,13 @@ class RowMethod(Method):
         return Knowledge(
             method=type(self).__name__,
             holds_source_rows=True,
-            arrays={"X": learned.X, "y": learned.labels, "origin": learned.origin, "weight": learned.weight},
+            arrays={
+                "X": learned.X,
+                "y": learned.labels,
+                "origin": learned.origin,
+                "weight": learned.weight,
+                "pair": learned.pair,
+            },
             facts={"rows": len(learned)},
         )
 
@@ -230,6 +239,8 @@ def unmet_needs(method: Method, learner: Any, *, task: Task | None = None, targe
         return f"needs a learner that takes sample_weight, and {type(learner).__name__} takes none"
     if target is not None and needs.target_labels and not target.n_labelled:
         return "needs labelled target rows, and there are none"
+    if target is not None and needs.pairs and target.pair is None:
+        return "learns from paired rows; say with pair=... what was measured in each row"
     if target is not None and needs.dense and issparse(target.X):
         return "takes no sparse rows"
     return None

@@ -14,7 +14,7 @@ from sklearn.utils import Tags, check_array, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from headstart.domain import Domain, Task, as_labels, as_weights, known_labels, missing, require_learnable
+from headstart.domain import Domain, Task, as_labels, as_pair, as_weights, known_labels, missing, require_learnable
 from headstart.errors import InputError, NeedsError, unknown_name
 from headstart.method import Method, four_steps, require, takes_weights, unmet_needs
 
@@ -76,7 +76,7 @@ class Transfer(MetaEstimatorMixin, BaseEstimator):
         tags.target_tags.required = True
         return tags
 
-    def fit(self, X: Any, y: Any, *, domain: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, *, domain: Any, sample_weight: Any = None, pair: Any = None) -> Self:
         """Run the four steps.
 
         Parameters
@@ -90,13 +90,16 @@ class Transfer(MetaEstimatorMixin, BaseEstimator):
         sample_weight : array-like of shape (n,), optional
             How much each row counts when the learner is fitted; it multiplies the weight that a method finds. How the
             domains' rows are distributed is judged by the rows as they stand. A row of weight zero is left out.
+        pair : array-like of shape (n,), optional
+            What was measured in each row, for methods that learn from pairs: rows of two domains with the same value
+            are a pair. Missing (NaN, None) where a row has no partner.
 
         Raises
         ------
         InputError, NeedsError
             When the data or the learner do not suit the method.
         """
-        source, target = self._domains(X, y, domain, sample_weight)
+        source, target = self._domains(X, y, domain, sample_weight, pair)
         lack = unmet_needs(self.method, self.learner, task=self._task)
         if lack:
             require(self.method, self.learner)
@@ -114,7 +117,7 @@ class Transfer(MetaEstimatorMixin, BaseEstimator):
     def _task(self) -> Task:
         return "classification" if is_classifier(self.learner) else "regression"
 
-    def _domains(self, X: Any, y: Any, domain: Any, sample_weight: Any) -> tuple[Domain, Domain]:
+    def _domains(self, X: Any, y: Any, domain: Any, sample_weight: Any, pair: Any) -> tuple[Domain, Domain]:
         X = self._rows(X)
         names = np.asarray(domain).astype(str)
         if names.shape != (X.shape[0],):
@@ -122,6 +125,7 @@ class Transfer(MetaEstimatorMixin, BaseEstimator):
         labels = as_labels(y)
         if len(labels) != X.shape[0]:
             raise InputError(f"{X.shape[0]} rows but {len(labels)} labels")
+        pair = None if pair is None else as_pair(pair, X.shape[0])
         if sample_weight is None:
             weight = None
         else:
@@ -130,12 +134,13 @@ class Transfer(MetaEstimatorMixin, BaseEstimator):
             weight = as_weights(sample_weight, X.shape[0], where="sample_weight")
             kept = weight > 0
             X, labels, names, weight = X[kept], labels[kept], names[kept], weight[kept]
+            pair = None if pair is None else pair[kept]
         is_target = names == self.target
         if not is_target.any():
             raise InputError(unknown_name("domain", self.target, np.unique(names)) + " (set target=...)")
         if is_target.all():
             raise InputError(f"all rows are of the target {self.target!r}; there is no source to transfer from")
-        everything = Domain(X, labels, task=self._task, origin=names, weight=weight)
+        everything = Domain(X, labels, task=self._task, origin=names, weight=weight, pair=pair)
         source, target = everything.rows(~is_target), everything.rows(is_target)
         return replace(source, name="source"), replace(target, name=self.target, origin=None)
 

@@ -11,6 +11,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from headstart.domain import Domain
+from headstart.errors import InputError
+from headstart.inputs import checked_rows, labels_of, rows_of_both
 from headstart.mapping import Map
 from headstart.method import Family, Knowledge, RowMethod, fit_on_both, to_mean_one
 
@@ -27,7 +29,10 @@ class AlignedRows:
 
 
 class FeatureMethod(RowMethod):
-    """A method that writes `align(Xs, Xt, ys, yt) -> (source map, target map)`; a transformer on its own."""
+    """A method that writes `align(Xs, Xt, ys, yt) -> (source map, target map)`; a transformer on its own.
+
+    `align` gets checked rows (arrays or CSR matrices of one float type) and labels as arrays, or None.
+    """
 
     family: ClassVar[Family] = Family.FEATURES
     target_weight: float | str
@@ -44,19 +49,34 @@ class FeatureMethod(RowMethod):
         Xs, Xt : arrays of shape (n_s, d) and (n_t, d)
         ys, yt : arrays of shape (n_s,) and (n_t,), optional
             Labels, for the methods that use them; missing ones are NaN or None.
+
+        Raises
+        ------
+        InputError, NeedsError
+            When rows or labels do not suit the method.
         """
+        name = type(self).__name__
+        Xs, Xt = rows_of_both(Xs, Xt, name, self.needs.dense, self.needs.same_features)
+        ys, yt = labels_of(ys, Xs.shape[0], name, "ys"), labels_of(yt, Xt.shape[0], name, "yt")
         self.source_map_, self.target_map_ = self.align(Xs, Xt, ys, yt)
+        self.columns_ = Xs.shape[1], Xt.shape[1]
         return self
 
     def transform_source(self, X: Any) -> Any:
         """Map source rows into the common representation."""
         check_is_fitted(self, "source_map_")
-        return self.source_map_.transform(X)
+        return self.source_map_.transform(self._new_rows(X, self.columns_[0]))
 
     def transform(self, X: Any) -> Any:
         """Map target rows, new ones too, into the common representation."""
         check_is_fitted(self, "target_map_")
-        return self.target_map_.transform(X)
+        return self.target_map_.transform(self._new_rows(X, self.columns_[1]))
+
+    def _new_rows(self, X: Any, columns: int) -> Any:
+        X = checked_rows(X, type(self).__name__, self.needs.dense)
+        if X.shape[1] != columns:
+            raise InputError(f"{type(self).__name__}: rows have {X.shape[1]} columns; it was fitted on {columns}")
+        return X
 
     def carry(self, knowledge: Knowledge, target: Domain) -> AlignedRows:
         """Step 3: align the domains and map the source rows."""

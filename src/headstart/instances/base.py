@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from sklearn.utils import check_array
 
 from headstart.domain import Domain, require_learnable
 from headstart.errors import InputError, NeedsError
+from headstart.inputs import checked_rows, rows_of_both
 from headstart.instances.overlap import warn_when_apart
 from headstart.method import Family, Knowledge, Needs, RowMethod, as_worth, effective_size, fit_on_both
 
@@ -62,11 +62,7 @@ class InstanceMethod(RowMethod):
         ------
         InputError
         """
-        checked = [checked_rows(X, type(self).__name__, self.needs.dense) for X in (Xs, Xt)]
-        widths = [X.shape[1] for X in checked]
-        if widths[0] != widths[1]:
-            raise InputError(f"{type(self).__name__}: source rows have {widths[0]} columns, target rows {widths[1]}")
-        return checked[0], checked[1]
+        return rows_of_both(Xs, Xt, type(self).__name__, self.needs.dense)
 
     def finished(self, w: np.ndarray, Xs: Any) -> np.ndarray:
         """Take note of the effective size, say when few rows carry nearly all the weight, keep the rows' precision.
@@ -152,14 +148,6 @@ class DensityRatioMethod(InstanceMethod):
             raise NeedsError(f"{type(self).__name__}: no ratio is known yet; call weigh(Xs, Xt) first")
         X = checked_rows(X, type(self).__name__, self.needs.dense)
         return np.asarray(self.ratio_(X).astype(X.dtype, copy=False))
-
-
-def checked_rows(X: Any, name: str, dense: bool) -> Any:
-    """Return rows as an array (or CSR matrix) of floats; refuse what is none, in one line."""
-    try:
-        return check_array(X, accept_sparse=False if dense else "csr", dtype=[np.float64, np.float32], estimator=name)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{name}: {str(error).strip().splitlines()[0]}") from error
 
 
 def mean_one(log_w: np.ndarray) -> tuple[np.ndarray, float]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.domain import Domain, stack_rows, take
 from headstart.errors import InputError, NeedsError
-from headstart.instances.base import checked_rows
+from headstart.inputs import checked_rows
 from headstart.method import Family, Knowledge, RowMethod, effective_size
 
 #: Errors are kept between LEAST_ERROR and MOST_OF_CHANCE times the error of guessing (0.49 at most with two classes).

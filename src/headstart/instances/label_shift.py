@@ -15,7 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from headstart.domain import as_labels, known_labels, missing, stack_rows
 from headstart.draws import canonical_order, folds, pick
 from headstart.errors import InputError, NeedsError
-from headstart.instances.base import InstanceMethod, checked_rows
+from headstart.inputs import checked_rows
+from headstart.instances.base import InstanceMethod
 from headstart.kernels import median_gamma
 from headstart.method import Needs, fit_learner
 

@@ -40,3 +40,21 @@ class AffineMap:
     def transform(self, X: Any) -> np.ndarray:
         """Return the mapped rows, shape (n, columns of A)."""
         return (X - self.center) @ self.A + self.shift
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMap:
+    """The map x -> x A; rows may be sparse.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LinearMap(A=np.array([[2.0], [1.0]])).transform(np.array([[3.0, 4.0]]))
+    array([[10.]])
+    """
+
+    A: np.ndarray
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the mapped rows, shape (n, columns of A)."""
+        return np.asarray(X @ self.A)

@@ -1,0 +1,179 @@
+"""The components of kernel methods: a generalised eigenproblem with low-rank structure, solved to a residual."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.linalg import cholesky, eigh, qr, solve_triangular
+
+#: Columns of P up to which the problem is solved whole; beyond, by a block Krylov method.
+MOST_WHOLE = 1500
+#: The residual that is asked for, relative to the right-hand side.
+TOLERANCE = 1e-6
+#: Block Krylov: columns beyond those asked for, blocks before a restart, restarts.
+SPARE_COLUMNS, DEPTH, MOST_RESTARTS = 12, 8, 40
+#: Components whose eigenvalue is smaller than this share of the largest are left out: rounding errors are near.
+LEAST_SHARE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """Components P a of variance 1: coefficients a (r, k), eigenvalues (k,), and the largest relative residual."""
+
+    a: np.ndarray
+    values: np.ndarray
+    residual: float
+
+
+def components(
+    P: np.ndarray,
+    k: int,
+    discrepancy: np.ndarray,
+    reg: float,
+    penalty: np.ndarray | None = None,
+    start: np.ndarray | None = None,
+    name: str = "components",
+) -> Components:
+    r"""Return the directions in which P varies most, beside what the domains differ by.
+
+    The largest generalised eigenvalues of
+
+    .. math:: P^\top H P\, a = \theta\, (P^\top E E^\top P + \lambda R)\, a
+
+    with H the centring matrix: rows are spread, and the columns e of E, each a difference of two means, see little.
+
+    Parameters
+    ----------
+    P : array of shape (n, r)
+    k : int
+        Number of components; fewer come back where P varies in fewer directions.
+    discrepancy : array of shape (n,) or (n, c)
+        E. Its product E E' is never formed.
+    reg : float
+        lambda, more than zero.
+    penalty : array of shape (r,) or (r, r), optional
+        R, as its diagonal or whole, positive definite; by default the identity.
+    start : array of shape (r, b), optional
+        Coefficients to start from, when the problem is too large to be solved whole.
+    name : str
+        Who asks, for the warning when the residual stays above 1e-6.
+    """
+    E = discrepancy if discrepancy.ndim == 2 else discrepancy[:, None]
+    to_a = _whitening(penalty)
+    V = P.T @ E if penalty is None else to_a.adjoint(P.T @ E)
+    n, r = P.shape
+    k = min(k, r, n)
+    if r <= MOST_WHOLE or (penalty is not None and penalty.ndim == 2):
+        C = P - P.mean(axis=0)
+        S = to_a.adjoint(to_a.adjoint(C.T @ C).T)
+        values, b = eigh(S, V @ V.T + reg * np.eye(r), subset_by_index=(r - k, r - 1))
+        values, b = values[::-1], b[:, ::-1]
+    else:
+        root = LowRankRoot(V, reg)
+
+        def spread(b: np.ndarray) -> np.ndarray:
+            image = P @ to_a(root.solve(b))
+            image -= image.mean(axis=0)
+            return root.solve(to_a.adjoint(P.T @ image))
+
+        first = np.random.default_rng(0).normal(size=(r, k + SPARE_COLUMNS))
+        if start is not None:
+            first[:, : start.shape[1]] = root.times(to_a.inverse(start))[:, : first.shape[1]]
+        values, y = top_eigenpairs(spread, first, k)
+        b = root.solve(y)
+    kept = values > max(values[0], 0.0) * LEAST_SHARE
+    values, b = values[kept], b[:, kept]
+    a = to_a(b)
+    image = P @ a
+    image -= image.mean(axis=0)
+    left = to_a.adjoint(P.T @ image)
+    right = (V @ (V.T @ b) + reg * b) * values
+    size = np.linalg.norm(right, axis=0)
+    residual = float((np.linalg.norm(left - right, axis=0) / size).max(initial=0.0))
+    if residual > TOLERANCE:
+        warnings.warn(f"{name}: the eigenproblem was solved to a residual of {residual:.1e} only", stacklevel=3)
+    spread_of = np.sqrt(np.maximum(np.einsum("ij,ij->j", image, image) / n, np.finfo(float).tiny))
+    return Components(a / spread_of, values, residual)
+
+
+@dataclass(frozen=True, eq=False)
+class Whitening:
+    """The change b -> a = T b with T' R T = I, its transpose, and its inverse."""
+
+    forward: Callable[[np.ndarray], np.ndarray]
+    adjoint: Callable[[np.ndarray], np.ndarray]
+    inverse: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, b: np.ndarray) -> np.ndarray:
+        """Return T b."""
+        return self.forward(b)
+
+
+def _whitening(R: np.ndarray | None) -> Whitening:
+    if R is None:
+        return Whitening(lambda b: b, lambda b: b, lambda a: a)
+    if R.ndim == 1:
+        root = np.sqrt(R)[:, None]
+        return Whitening(lambda b: b / root, lambda b: b / root, lambda a: a * root)
+    L = cholesky(R, lower=True)
+    return Whitening(
+        lambda b: solve_triangular(L, b, lower=True, trans="T"),
+        lambda b: solve_triangular(L, b, lower=True),
+        lambda a: L.T @ a,
+    )
+
+
+class LowRankRoot:
+    """The symmetric root of V V' + reg I, for V of few columns, as products."""
+
+    def __init__(self, V: np.ndarray, reg: float) -> None:
+        Q, s, _ = np.linalg.svd(V, full_matrices=False)
+        self.Q, self.plain = Q, np.sqrt(reg)
+        self.stretched = np.sqrt(s**2 + reg)
+
+    def times(self, b: np.ndarray) -> np.ndarray:
+        """Return (V V' + reg I)^(1/2) b."""
+        inside = self.Q.T @ b
+        return self.plain * b + self.Q @ ((self.stretched - self.plain)[:, None] * inside)
+
+    def solve(self, b: np.ndarray) -> np.ndarray:
+        """Return (V V' + reg I)^(-1/2) b."""
+        inside = self.Q.T @ b
+        return b / self.plain + self.Q @ ((1 / self.stretched - 1 / self.plain)[:, None] * inside)
+
+
+def top_eigenpairs(
+    apply: Callable[[Any], Any], start: np.ndarray, k: int, tolerance: float = TOLERANCE / 10
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the k largest eigenvalues and their vectors of a symmetric operator, by block Krylov with restarts.
+
+    A block of vectors costs hardly more than one where the operator is a large matrix in memory: what counts is how
+    often it is read. (Golub & Underwood: The Block Lanczos Method for Computing Eigenvalues. 1977.)
+    """
+    width = start.shape[1]
+    block, _ = qr(start, mode="economic")
+    for _ in range(MOST_RESTARTS):
+        basis, images = [block], [apply(block)]
+        for _ in range(DEPTH):
+            fresh, known = images[-1], np.hstack(basis)
+            for _ in range(2):
+                fresh = fresh - known @ (known.T @ fresh)
+            fresh, _ = qr(fresh, mode="economic")
+            # Where the space is exhausted, rounding errors are not orthogonal to it yet.
+            fresh, _ = qr(fresh - known @ (known.T @ fresh), mode="economic")
+            basis.append(fresh)
+            images.append(apply(fresh))
+        Q, AQ = np.hstack(basis), np.hstack(images)
+        T = Q.T @ AQ
+        values, vectors = eigh((T + T.T) / 2)
+        values, vectors = values[::-1][:width], vectors[:, ::-1][:, :width]
+        block = Q @ vectors
+        gaps = np.linalg.norm(AQ @ vectors[:, :k] - block[:, :k] * values[:k], axis=0)
+        if (gaps <= tolerance * values[:k]).all():
+            break
+        block, _ = qr(block, mode="economic")
+    return values[:k], block[:, :k]
