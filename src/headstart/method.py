@@ -295,7 +295,12 @@ def fit_learner(learner: Any, X: Any, y: np.ndarray, weight: np.ndarray | None =
     if is_classifier(learner) and len(np.unique(y)) == 1:
         return DummyClassifier(strategy="most_frequent").fit(X, y)
     if weight is not None and not takes_weights(learner):
-        raise NeedsError(f"{type(learner).__name__} takes no sample_weight; leave the weights out, or take another")
+        if np.ptp(weight) > 0:
+            raise NeedsError(
+                f"{type(learner).__name__} takes no sample_weight, and rows weigh differently here; take another "
+                "learner, or target_weight=1 where the method has that"
+            )
+        weight = None
     fitted = clone(learner)
     if weight is None:
         return fitted.fit(X, y)

@@ -11,6 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
+from headstart.bench.asked import Shown
 from headstart.catalogue import make
 from headstart.delivery import Plan, fit_together
 from headstart.domain import Domain, stack
@@ -189,3 +190,28 @@ def shown(gain: tuple[float, float, float], metric: Metric) -> str:
     """
     mean, low, high = (metric.show_gain(value) for value in gain)
     return f"{mean} ({low} to {high})"
+
+
+def table_of(lines: Sequence[Line], protocol: str) -> Shown:
+    """Return a table to print: a line a method, with its gains."""
+    metric = METRICS[lines[0].metric]
+    columns = [
+        "method",
+        metric.name,
+        "over target-only (95% CI)",
+        "over source-only (95% CI)",
+        "worse than target-only",
+        "seconds",
+    ]
+    rows = [
+        [
+            line.method,
+            metric.show(metric.sign * line.score),
+            shown(line.over_target_only, metric),
+            shown(line.over_source_only, metric),
+            f"{line.units_worse_than_target_only} of {line.units}",
+            f"{line.seconds:.2f}",
+        ]
+        for line in lines
+    ]
+    return Shown(f"{lines[0].data}: {protocol}", columns, rows)

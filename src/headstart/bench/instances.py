@@ -10,8 +10,9 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-from headstart.bench.comparison import Case, with_labels
-from headstart.catalogue import names_in
+from headstart.bench.asked import Asked, Shown
+from headstart.bench.comparison import Case, Score, compare, summarise, table_of, utilities, with_labels
+from headstart.catalogue import find, names_in
 from headstart.delivery import Plan
 from headstart.domain import Domain, stack_rows
 from headstart.readers import align, read, read_domains
@@ -78,6 +79,42 @@ DATA: dict[str, tuple[Callable[[Path, int], Iterator[Case]], str, int]] = {
     "mushroom": (mushroom, "mushroom.csv", 20),
     "reviews": (reviews, "amazon_reviews", 2),
 }
+
+
+def measure(asked: Asked, show: Callable[[Shown], None]) -> dict[str, Any]:
+    """Compare the methods on every data set, show each, and return the figures."""
+    compared = methods()
+    if asked.methods:
+        named = [name for wanted in asked.methods for name in names_in(wanted) or [find(wanted).name]]
+        compared = list(dict.fromkeys([*(names_in("baseline") or ()), *named]))
+    scores, protocols = [], {}
+    for title in asked.sets({name: needed for name, (_, needed, _) in DATA.items()}):
+        cases, _, usual = DATA[title]
+        protocols[title] = settings(title, asked.draws)
+        found = compare(
+            cases(asked.data, asked.draws or usual), compared, n_jobs=asked.jobs, tick=_counter(title, asked)
+        )
+        scores += found
+        show(table_of(summarise(found), protocols[title]["protocol"]))
+    for left_out, why in {score.method: score.left_out for score in scores if score.left_out}.items():
+        asked.say(f"left out in part: {left_out} ({why})")
+    return {
+        "protocols": protocols,
+        "lines": [vars(line) for line in summarise(scores)],
+        "utilities": utilities(scores),
+    }
+
+
+def _counter(title: str, asked: Asked) -> Callable[[Score], None]:
+    done = 0
+
+    def tick(score: Score) -> None:
+        nonlocal done
+        done += 1
+        if done % 100 == 0:
+            asked.say(f"{title}: {done} fits, now {score.pair}, draw {score.draw}")
+
+    return tick
 
 
 def settings(name: str, draws: int | None) -> dict[str, Any]:

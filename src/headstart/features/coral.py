@@ -44,7 +44,7 @@ class CORAL(FeatureMethod):
     True
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True, dense=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, dense=True, learner="any")
 
     def __init__(self, reg: float = 1.0, align_means: bool = True, target_weight: float | str = "balanced") -> None:
         self.reg = reg
