@@ -23,8 +23,8 @@ class Asked:
         Random draws; by default what the data set has.
     jobs : int
         Fits at the same time.
-    say : callable
-        Is told, in a line, how far the work is and what was skipped.
+    say, note : callables
+        Are told in a line how far the work is, and what was skipped and why.
     """
 
     data: Path
@@ -33,6 +33,7 @@ class Asked:
     draws: int | None = None
     jobs: int = 1
     say: Callable[[str], None] = lambda line: None
+    note: Callable[[str], None] = lambda line: None
 
     def sets(self, needed: Mapping[str, str]) -> Iterator[str]:
         """Yield the data sets that are wanted and there; `needed` names the file or folder of each.
@@ -53,7 +54,7 @@ class Asked:
                 found = True
                 yield name
             else:
-                self.say(f"skipped: {name}, for {place} is not in {self.data}")
+                self.note(f"skipped: {name}, for {place} is not in {self.data}")
         if not found:
             raise InputError(f"{self.data}: holds none of the data sets of this benchmark")
 

@@ -97,7 +97,7 @@ def measure(asked: Asked, show: Callable[[Shown], None]) -> dict[str, Any]:
         scores += found
         show(table_of(summarise(found), protocols[title]["protocol"]))
     for left_out, why in {score.method: score.left_out for score in scores if score.left_out}.items():
-        asked.say(f"left out in part: {left_out} ({why})")
+        asked.note(f"left out in part: {left_out} ({why})")
     return {
         "protocols": protocols,
         "lines": [vars(line) for line in summarise(scores)],

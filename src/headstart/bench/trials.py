@@ -233,13 +233,13 @@ def _without_transfer(trial: Trial, trials: Sequence[Trial], found: Sequence[Lin
     """Return what was reached on the rows as they are, with the same learner, or else by the first trial."""
     if trial.method is None and trial.prepare is None:
         return None
-    plain = [line.tasks for line, of in zip(found, trials, strict=False) if of.method is None and of.prepare is None]
-    alike = [
-        line.tasks
+    plain = [
+        (of.learner, line.tasks)
         for line, of in zip(found, trials, strict=False)
-        if of.method is None and of.prepare is None and of.learner == trial.learner
+        if of.method is None and of.prepare is None
     ]
-    return next(iter(alike or plain), None)
+    alike = [tasks for learner, tasks in plain if learner == trial.learner]
+    return next(iter([*alike, *(tasks for _, tasks in plain)]), None)
 
 
 def _within(tasks: Mapping[str, float], printed: Mapping[str, float], sds: Sequence[float]) -> int:

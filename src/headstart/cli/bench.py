@@ -59,8 +59,7 @@ def bench(
 
     from headstart.bench import Asked, written
 
-    say = _nothing if quiet else lambda line: print(line, file=sys.stderr, flush=True)
-    asked = Asked(data, only or (), method or (), draws, jobs, say)
+    asked = Asked(data, only or (), method or (), draws, jobs, say=_nothing if quiet else _on_error, note=_on_error)
     figures = import_module(BENCHMARKS[name]).measure(asked, _print)
     if output is not None:
         written(output, {"benchmark": name, **figures})
@@ -69,6 +68,10 @@ def bench(
 
 def _nothing(line: str) -> None:
     """Say nothing."""
+
+
+def _on_error(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _print(shown: Shown) -> None:

@@ -25,6 +25,14 @@ CategoryOption = Annotated[
         show_default=False,
     ),
 ]
+PairOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pair",
+        help="Column that names what was measured in each row; the same name in two domains makes a pair.",
+        show_default=False,
+    ),
+]
 TaskOption = Annotated[
     str | None,
     typer.Option(

@@ -39,6 +39,7 @@ def run(
     label: o.LabelOption = None,
     domain_column: o.DomainColumnOption = None,
     category: o.CategoryOption = None,
+    pair: o.PairOption = None,
     task: o.TaskOption = None,
     learner: o.LearnerOption = "auto",
     method: Annotated[
@@ -78,6 +79,7 @@ def run(
         label=label,
         task=task,
         categories=category or (),
+        pair=pair,
     )
     from headstart import pipeline
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -125,7 +125,7 @@ def learning_curve(
 
 
 def _plain(domain: Domain) -> Domain:
-    return Domain(domain.X, domain.y, name=domain.name, modality=domain.modality, task=domain.task)
+    return replace(domain, origin=None)
 
 
 def _least(pool: Domain) -> int:

@@ -30,6 +30,7 @@ def read(
     name: str | None = None,
     task: Task | None = None,
     categories: Sequence[str] = (),
+    pair: str | None = None,
     label_optional: bool = False,
 ) -> Domain:
     """Read one domain from a file or a DataFrame.
@@ -48,6 +49,9 @@ def read(
         What the labels are; read off them when not given.
     categories : sequence of str
         Columns to read as text although they look like numbers.
+    pair : str, optional
+        The column that names what was measured in each row, for methods that learn from pairs: rows of two domains
+        with the same value are a pair. Empty cells are rows without a partner. The column itself is left out.
     label_optional : bool
         Take a label column that is not there to mean that no label is known. A column whose name differs in
         letters' case or spaces only is still an error.
@@ -72,8 +76,8 @@ def read(
         frame, where = _frame(what, categories)
         if label_optional and not isinstance(frame, dict) and _is_absent(label, frame):
             label = None
-        return _domain(frame, label, name or _stem(what), task, where)
-    domains = read_domains(what, label=label, domain_column=domain_column, task=task, categories=categories)
+        return _domain(frame, label, name or _stem(what), task, where, pair)
+    domains = read_domains(what, label=label, domain_column=domain_column, task=task, categories=categories, pair=pair)
     if domain is None:
         raise InputError(f"domain_column={domain_column!r} needs domain=...; there is {listed(domains)}")
     if str(domain) not in domains:
@@ -89,6 +93,7 @@ def read_domains(
     domain_column: str,
     task: Task | None = None,
     categories: Sequence[str] = (),
+    pair: str | None = None,
 ) -> dict[str, Domain]:
     """Read every domain of one file, by the names in its `domain_column`.
 
@@ -112,7 +117,7 @@ def read_domains(
     names = of_row.map(_text)
     rest = frame.drop(columns=domain_column)
     return {
-        name: _domain(rest[(names == name).to_numpy()].reset_index(drop=True), label, name, task, where)
+        name: _domain(rest[(names == name).to_numpy()].reset_index(drop=True), label, name, task, where, pair)
         for name in dict.fromkeys(names)
     }
 
@@ -130,15 +135,23 @@ def _stem(what: object) -> str:
     return Path(what).stem if isinstance(what, str | Path) else "table"
 
 
-def _domain(frame: Any, label: str | None, name: str, task: Task | None, where: str) -> Domain:
+def _domain(frame: Any, label: str | None, name: str, task: Task | None, where: str, pair: str | None) -> Domain:
     if isinstance(frame, dict):
         if label is not None and label not in frame and label != "y":
             raise InputError(unknown_name("array", label, frame, where))
-        return Domain(frame["X"], frame.get(label or "y"), name=name, task=task)
+        if pair is not None and pair not in frame:
+            raise InputError(unknown_name("array", pair, frame, where))
+        return Domain(frame["X"], frame.get(label or "y"), name=name, task=task, pair=frame.get(pair or ""))
+    pairs = None
+    if pair is not None:
+        _require_column(frame, pair, where, "pair column")
+        if pair == label:
+            raise InputError(f"{where}: {label!r} is named both as label and as pair column")
+        frame, pairs = frame.drop(columns=pair), frame[pair]
     if label is None:
-        return Domain(frame, name=name, task=task)
+        return Domain(frame, name=name, task=task, pair=pairs)
     _require_column(frame, label, where, "label column")
-    return Domain(frame.drop(columns=label), frame[label], name=name, task=task, label=label)
+    return Domain(frame.drop(columns=label), frame[label], name=name, task=task, label=label, pair=pairs)
 
 
 def _require_column(frame: pd.DataFrame, column: str, where: str, kind: str) -> None:
