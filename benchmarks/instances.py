@@ -14,23 +14,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import argparse
-import contextlib
-import io
 import json
-import resource
-import statistics
-import subprocess
-import sys
-import time
-import warnings
 
+import cells
 import numpy as np
+from cells import COLUMNS, NARROWER, SHIFT
 
-COLUMNS, SHIFT, NARROWER = 50, 0.3, 0.8
 #: Kernel widths that ours and the peers choose from in "-cv" cells, times 1 / columns.
 WIDTHS = tuple(np.array([0.25, 0.5, 1.0, 2.0, 4.0]) / COLUMNS)
 REGULARISATIONS = (0.01, 0.1, 1.0, 10.0, 100.0)
-LIMIT = 600
 
 #: What is compared: our method, and the same in each peer. A cell is "library:name".
 ROWS = (
@@ -79,71 +71,21 @@ def main():
         cell, rows, runs = arguments.cell
         print(json.dumps(measured(cell, int(rows), int(runs))))
         return
-    lines = []
-    for n in arguments.sizes:
-        for title, ours, peers in ROWS:
-            if arguments.only and not title.startswith(tuple(arguments.only)):
-                continue
-            first = None
-            for cell in (ours, *(peers if n <= arguments.peers_up_to else ())):
-                found = in_a_process(cell, n, arguments.runs)
-                first = found if first is None else first
-                line = {"rows": n, "method": title, "cell": cell, **found}
-                if cell != ours and "seconds" in found and "seconds" in first:
-                    line["times_ours"] = found["seconds"] / first["seconds"]
-                lines.append(line)
-                print(line, flush=True)
+    lines = cells.table(__file__, ROWS, arguments.sizes, arguments.runs, arguments.peers_up_to, arguments.only or ())
     import record
 
     record.write("instances_speed", {"seed": 0, "runs": arguments.runs, "columns": COLUMNS, "lines": lines})
-
-
-def in_a_process(cell, n, runs):
-    """Measure one cell in a process of its own; the time limit is ten minutes."""
-    command = [sys.executable, __file__, "--cell", cell, str(n), str(runs)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)  # noqa: S603
-    except subprocess.TimeoutExpired:
-        return {"failed": f"no result within {LIMIT} s"}
-    if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1][:200]}
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def measured(cell, n, runs):
     """Return seconds, growth of peak memory in MiB, and the error of the weights."""
     library, name = cell.split(":")
     make = {"headstart": of_headstart, "adapt": of_adapt, "skada": of_skada}[library](name)
-    quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
-    with quiet[0], quiet[1], warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        make(*problem(100))
-        data = problem(n)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        seconds = []
-        for _ in range(runs):
-            start = time.perf_counter()
-            w = make(*data)
-            seconds.append(time.perf_counter() - start)
-            if seconds[-1] > 60:
-                break
-    found = {
-        "seconds": statistics.median(seconds),
-        "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+    data = cells.problem(n)
+    w, found = cells.timed(make, cells.problem(100), data, runs)
     if w is not None:
         found |= {"error": error_of(w, data[0]), "flat": error_of(np.ones(n), data[0]), "largest": float(w.max())}
     return found
-
-
-def problem(n):
-    """Return Xs, ys, Xt, yt with labels of three classes."""
-    rng = np.random.default_rng(0)
-    Xs = rng.normal(size=(n, COLUMNS))
-    Xt = SHIFT + NARROWER * rng.normal(size=(n, COLUMNS))
-    ys, yt = (np.digitize(X[:, 0] + X[:, 1], [-0.8, 0.8]) for X in (Xs, Xt))
-    return Xs, ys, Xt, yt
 
 
 def error_of(w, Xs):
