@@ -54,6 +54,12 @@ ENTRIES = (
     Entry("source-weighting", "SourceWeighting", "headstart.instances"),
     Entry("instance-pruning", "InstancePruning", "headstart.instances"),
     Entry("coral", "CORAL", "headstart.features", standard=True),
+    Entry("feature-augmentation", "FeatureAugmentation", "headstart.features"),
+    Entry("pred", "PRED", "headstart.features"),
+    Entry("per-domain-standardization", "PerDomainStandardization", "headstart.features"),
+    Entry("feature-selection", "FeatureSelection", "headstart.features"),
+    Entry("direct-standardization", "DirectStandardization", "headstart.features"),
+    Entry("piecewise-direct-standardization", "PiecewiseDirectStandardization", "headstart.features"),
     Entry("regular-transfer", "RegularTransfer", "headstart.models", standard=True),
 )
 #: What stands for every method of the catalogue where names of methods are asked for.

@@ -27,6 +27,18 @@ def rows_of_both(Xs: Any, Xt: Any, name: str, dense: bool, same_columns: bool = 
     return Xs.astype(both, copy=False), Xt.astype(both, copy=False)
 
 
+#: What a source is called that has no name.
+ONLY_SOURCE = "source"
+
+
+def names_of_sources(origin: Any, n: int, name: str) -> np.ndarray:
+    """Return the name of each row's source as text, shape (n,); without `origin` there is one source."""
+    names = np.full(n, ONLY_SOURCE) if origin is None else np.asarray(origin).astype(str)
+    if names.shape != (n,):
+        raise InputError(f"{name}: origin must name the source of each of the {n} rows, not {names.shape}")
+    return names
+
+
 def labels_of(y: Any, n: int, name: str, where: str) -> np.ndarray | None:
     """Return labels, some of which may be missing, as an array of shape (n,); None for none."""
     if y is None:

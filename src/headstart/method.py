@@ -331,24 +331,45 @@ def fit_on_both(
     """
     from scipy.sparse import issparse
 
-    if isinstance(target_weight, str) and target_weight != "balanced":
-        raise NeedsError(f"target_weight must be a number or 'balanced', not {target_weight!r}")
     labelled = target.labelled_rows()
     ws = np.ones(len(ys)) if ws is None else np.asarray(ws, dtype=float)
     kept = ws > 0
+    each = counts_each(target_weight, ws.sum(), len(labelled), least=1.0)
     if not len(labelled):
         if not kept.any():
             raise NeedsError("all source weights are zero: the source has no row like the target's; label target rows")
         return fit_learner(learner, Xs[kept], ys[kept], ws[kept])
     if not kept.any():
         return fit_learner(learner, labelled.X, labelled.labels, labelled.weight)
-    each = max(1.0, ws.sum() / len(labelled)) if isinstance(target_weight, str) else float(target_weight)
     own = to_mean_one(labelled.weight)
     wt = np.full(len(labelled), each) if own is None else each * own
     Xt = labelled.X.tocsr() if issparse(labelled.X) else labelled.X
     X = stack_rows([Xs[kept], Xt])
     y = stack_labels([ys[kept], labelled.labels], [int(kept.sum()), len(labelled)])
     return fit_learner(learner, X, np.asarray(y), np.concatenate([ws[kept], wt]))
+
+
+def counts_each(
+    weight: float | str,
+    total: float,
+    n: int,
+    *,
+    least: float = 0.0,
+    most: float = np.inf,
+    name: str = "target_weight",
+) -> float:
+    """Return what each of n rows counts: a number given, or with "balanced" a share of a total, between bounds.
+
+    >>> counts_each("balanced", total=100.0, n=20), counts_each("balanced", total=10.0, n=20, least=1.0)
+    (5.0, 1.0)
+    """
+    if isinstance(weight, str):
+        if weight != "balanced":
+            raise NeedsError(f"{name} must be a number or 'balanced', not {weight!r}")
+        return float(np.clip(total / max(n, 1), least, most))
+    if not weight >= 0:
+        raise InputError(f"{name} must be zero or more, not {weight}")
+    return float(weight)
 
 
 def effective_size(w: np.ndarray) -> float:

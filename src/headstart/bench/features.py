@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.svm import SVC
 
-from headstart.bench import pictures, printed
+from headstart.bench import corn, pictures, printed
 from headstart.bench.asked import Asked, Shown
 from headstart.bench.trials import Line, Rows, Score, Table, Trial, lines_of, scores_of, shown
 from headstart.catalogue import find, names_in
@@ -80,6 +80,8 @@ OFFICE_TRIALS = (
     Trial("PCA to 100", prepare=joint_pca(100)),
     Trial("CORAL", "coral", learner=SVM),
 )
+#: The table of errors instead of accuracies.
+CORN = "corn"
 #: The tables by their names on the command line.
 TABLES = {
     "office": Table(
@@ -120,30 +122,37 @@ TABLES = {
 
 def measure(asked: Asked, show: Callable[[Shown], None]) -> dict[str, Any]:
     """Do the tables again, show each, and return the figures."""
+    names = {name for wanted in asked.methods for name in names_in(wanted) or [find(wanted).name]}
     lines: list[Line] = []
     protocols = {}
-    for name in asked.sets({name: table.needed for name, table in TABLES.items()}):
-        table = TABLES[name]
-        trials = wanted(table, asked)
-        draws = 1 if table.draws == 1 else asked.draws or table.draws
-        scores = scores_of(table, asked.data, trials, draws, asked.jobs, _counter(name, asked))
-        of_table = lines_of(name, table, trials, scores)
+    for name in asked.sets({**{name: table.needed for name, table in TABLES.items()}, CORN: "corn_nir"}):
+        if names and names.isdisjoint(methods_of(name)):
+            asked.note(f"skipped: {name} has none of these methods")
+            continue
+        protocol, draws, of_table = _corn(asked) if name == CORN else _table(name, names, asked)
         lines += of_table
-        protocols[name] = {"protocol": table.protocol, "seeds": list(range(draws))}
-        show(shown(f"{name}: {table.protocol}", table, of_table))
+        protocols[name] = {"protocol": protocol, "seeds": list(range(draws))}
+        show(shown(f"{name}: {protocol}", of_table))
     return {"protocols": protocols, "lines": [vars(line) for line in lines]}
 
 
-def wanted(table: Table, asked: Asked) -> list[Trial]:
-    """Return the trials of the methods or families that are asked for, beside those without transfer.
+def methods_of(name: str) -> set[str]:
+    """Return the methods of a table, by their names in the catalogue."""
+    return set(corn.METHODS) if name == CORN else {trial.method for trial in TABLES[name].trials if trial.method}
 
-    Raises
-    ------
-    InputError
-        When a table has none of them.
-    """
-    names = {name for wanted in asked.methods for name in names_in(wanted) or [find(wanted).name]}
-    return [trial for trial in table.trials if not names or trial.method is None or trial.method in names]
+
+def _corn(asked: Asked) -> tuple[str, int, list[Line]]:
+    splits = asked.draws or corn.SPLITS
+    return corn.PROTOCOL, splits, corn.lines(asked.data, splits, asked.say)
+
+
+def _table(name: str, names: set[str], asked: Asked) -> tuple[str, int, list[Line]]:
+    """Do one table, with the trials of the named methods, or all, beside those without transfer."""
+    table = TABLES[name]
+    trials = [trial for trial in table.trials if not names or trial.method is None or trial.method in names]
+    draws = 1 if table.draws == 1 else asked.draws or table.draws
+    scores = scores_of(table, asked.data, trials, draws, asked.jobs, _counter(name, asked))
+    return table.protocol, draws, lines_of(name, table, trials, scores)
 
 
 def _counter(name: str, asked: Asked) -> Callable[[Score], None]:

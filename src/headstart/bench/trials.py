@@ -22,6 +22,7 @@ from headstart.evidence.gain import paired_interval
 from headstart.method import Method
 from headstart.transfer import Transfer
 
+ACCURACY = "accuracy in %"
 #: How far below the printed mean a method may stay, in points.
 BAND = 1.5
 
@@ -124,9 +125,10 @@ class Line:
 
     Parameters
     ----------
-    table, trial, settings : str
+    table, trial, settings, score : str
+        Where it stands, what was tried, how, and what the numbers are.
     tasks : dict of str to float
-        Ours: accuracy in percent, the mean over the draws.
+        Ours, the mean over the draws.
     sds : dict of str to float
         Over the draws, where there are several.
     mean : float
@@ -147,6 +149,7 @@ class Line:
     table: str
     trial: str
     settings: str
+    score: str
     tasks: dict[str, float]
     sds: dict[str, float] | None
     mean: float
@@ -214,6 +217,7 @@ def lines_of(name: str, table: Table, trials: Sequence[Trial], scores: Sequence[
                 table=name,
                 trial=trial.name,
                 settings=trial.settings(),
+                score=ACCURACY,
                 tasks=tasks,
                 sds={task: float(v.std(ddof=1)) for task, v in by_task.items()} if table.draws > 1 else None,
                 mean=mean,
@@ -248,18 +252,25 @@ def _within(tasks: Mapping[str, float], printed: Mapping[str, float], sds: Seque
     return sum(ours >= theirs - sd - 0.05 for ours, theirs, sd in allowed)
 
 
-def shown(title: str, table: Table, lines: Sequence[Line]) -> Shown:
+def shown(title: str, lines: Sequence[Line]) -> Shown:
     """Return a table to print: a line a method, a column a task."""
-    columns = ["", *table.tasks, "mean", "print", "difference", "over no transfer (95% CI)", "seconds"]
+    digits = 1 if lines[0].score == ACCURACY else 3
+    in_print = any(line.printed for line in lines)
+    columns = ["", *lines[0].tasks, "mean", *(["print", "difference"] if in_print else [])]
     rows = []
     for line in lines:
-        gain = "" if line.gain is None else "{:+.1f} ({:+.1f} to {:+.1f})".format(*line.gain)
-        printed = "" if line.printed_mean is None else f"{line.printed_mean:.1f}"
-        difference = "" if line.difference is None else f"{line.difference:+.1f}"
-        if line.tasks_within_sd is not None:
-            difference += f", {line.tasks_within_sd} of {len(line.tasks)} within 1 sd"
-        elif line.within is not None:
-            difference += ", within" if line.within else ", below"
-        tasks = [f"{accuracy:.1f}" for accuracy in line.tasks.values()]
-        rows.append([line.trial, *tasks, f"{line.mean:.1f}", printed, difference, gain, f"{line.seconds:.1f}"])
-    return Shown(title, columns, rows)
+        row = [line.trial, *(f"{score:.{digits}f}" for score in line.tasks.values()), f"{line.mean:.{digits}f}"]
+        if in_print:
+            row += ["" if line.printed_mean is None else f"{line.printed_mean:.1f}", difference(line)]
+        gain = "" if line.gain is None else "{:+.{d}f} ({:+.{d}f} to {:+.{d}f})".format(*line.gain, d=digits)
+        rows.append([*row, gain, f"{line.seconds:.1f}"])
+    return Shown(title, [*columns, "over no transfer (95% CI)", "seconds"], rows)
+
+
+def difference(line: Line) -> str:
+    """Say how far a line is from print, and whether that is within the band."""
+    if line.difference is None:
+        return ""
+    if line.tasks_within_sd is not None:
+        return f"{line.difference:+.1f}, {line.tasks_within_sd} of {len(line.tasks)} within 1 sd"
+    return f"{line.difference:+.1f}, {'within' if line.within else 'below'}"

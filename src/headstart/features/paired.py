@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from headstart.domain import Domain, paired_rows
 from headstart.errors import InputError, NeedsError
-from headstart.features.base import AlignedPredictor, AlignedRows, FeatureMethod
+from headstart.features.base import AlignedRows, FeatureMethod
 from headstart.inputs import rows_of_both
 from headstart.mapping import Map
-from headstart.method import Knowledge, Needs, fit_on_both, to_mean_one
+from headstart.method import Knowledge, Needs
 
 
 class PairedMethod(FeatureMethod):
@@ -21,7 +22,7 @@ class PairedMethod(FeatureMethod):
     In `Transfer` the pairs are named by `fit(..., pair=...)`: rows of the domains with the same value are a pair.
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True, same_features=False, dense=True, pairs=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, same_features=False, dense=True, pairs=True, learner="any")
 
     @abstractmethod
     def align_pairs(self, Xs: np.ndarray, Xt: np.ndarray) -> tuple[Map, Map]:
@@ -65,6 +66,11 @@ class PairedMethod(FeatureMethod):
         """Step 1: keep the labelled rows, and those that may be one of a pair."""
         return source
 
+    def extract(self, learned: Domain, source: Domain) -> Knowledge:
+        """Step 2: the rows, their labels where known, and what was measured in each are the knowledge."""
+        knowledge = super().extract(learned, source)
+        return replace(knowledge, arrays={**knowledge.arrays, "y": learned.y})
+
     def carry(self, knowledge: Knowledge, target: Domain) -> AlignedRows:
         """Step 3: learn the maps from the pairs, and map the labelled source rows."""
         name = type(self).__name__
@@ -75,12 +81,7 @@ class PairedMethod(FeatureMethod):
         if not len(pairs):
             raise NeedsError(f"{name} learns from paired rows, and no value of pair stands in both domains")
         self.fit(Xs, target.X, pairs=pairs)
-        source = Domain(Xs, knowledge.arrays["y"], weight=knowledge.arrays["weight"]).labelled_rows()
+        everything = Domain(Xs, knowledge.arrays["y"], task=target.task, weight=knowledge.arrays["weight"])
+        source = everything.labelled_rows()
         mapped = self.transform_source(source.X)
         return AlignedRows(mapped, source.labels, source.weight, self.source_map_, self.target_map_)
-
-    def learn_target(self, carried: AlignedRows, target: Domain, learner: Any) -> AlignedPredictor:
-        """Step 4: fit the learner on the mapped labelled rows of both domains."""
-        mapped = target.with_rows(carried.target_map.transform(target.X))
-        model = fit_on_both(learner, carried.X, carried.y, to_mean_one(carried.weight), mapped, self.target_weight)
-        return AlignedPredictor(model, carried.source_map, carried.target_map)

@@ -9,6 +9,7 @@ from sklearn.base import clone, is_classifier
 
 from headstart.domain import Domain, Task
 from headstart.errors import InputError, NeedsError
+from headstart.inputs import names_of_sources
 from headstart.instances.base import InstanceMethod, WeightedRows, labelled_pair
 from headstart.instances.domain_classifier import DomainClassifierWeighting
 from headstart.learners import make_learner
@@ -129,7 +130,7 @@ class SourceWeighting(InstanceMethod):
         w : array of shape (n_s,), zero or more, with a mean of 1.
         """
         Xs, Xt = self.rows_of_both(Xs, Xt)
-        names = names_of_sources(origin, Xs.shape[0])
+        names = names_of_sources(origin, Xs.shape[0], "SourceWeighting")
         if not self._by_validation():
             return self._weigh_by_ratio(Xs, Xt, ys, yt, names)
         source, target = labelled_pair("SourceWeighting by validation", Xs, ys, Xt, yt)
@@ -139,7 +140,7 @@ class SourceWeighting(InstanceMethod):
     def carry(self, knowledge: Knowledge, target: Domain) -> RowsOfSources:
         """Step 3: weigh the sources by their rows; "validation" needs the learner, so it waits for step 4."""
         Xs, ys, own, origin = (knowledge.arrays[name] for name in ("X", "y", "weight", "origin"))
-        names = names_of_sources(origin, len(ys))
+        names = names_of_sources(origin, len(ys), "SourceWeighting")
         weight = np.ones(len(ys)) if own is None else own
         if not self._by_validation():
             weight = weight * self.weigh(Xs, target.X, ys, target.y, origin=names)
@@ -206,14 +207,6 @@ class SourceWeighting(InstanceMethod):
         row_weights = w[of_row]
         self.effective_size_ = effective_size(row_weights)
         return np.asarray(row_weights.astype(Xs.dtype, copy=False))
-
-
-def names_of_sources(origin: Any, n: int) -> np.ndarray:
-    """Return the name of each row's source, shape (n,); without origin there is one, "source"."""
-    names = np.full(n, "source") if origin is None else np.asarray(origin).astype(str)
-    if names.shape != (n,):
-        raise InputError(f"SourceWeighting: origin must name the source of each of the {n} rows, not {names.shape}")
-    return names
 
 
 def task_for(learner: Any) -> Task:
