@@ -5,8 +5,9 @@ import pytest
 from scipy.linalg import eig
 from scipy.sparse import csr_matrix
 
+from headstart.errors import InputError
 from headstart.features import components as module
-from headstart.features.components import components
+from headstart.features.components import components, spread_matrix
 from headstart.features.discrepancy import conditional, marginal, to_unit_norm
 from headstart.features.representation import representation
 
@@ -105,7 +106,7 @@ def test_as_many_landmarks_as_rows_are_the_exact_kernel():
     Xs, Xt = domains(n=30)
     exact = representation(Xs, Xt, "rbf", gamma=0.2)
     low = representation(Xs, Xt, "rbf", gamma=0.2, rank=74)
-    K = low.U @ np.diag(np.linalg.norm(low.P, axis=0)) @ low.U.T
+    K = low.P / low.scale @ low.P.T
     assert np.abs(K - exact.P).max() < 0.02
 
 
@@ -118,3 +119,39 @@ def test_the_columns_of_the_discrepancy_take_differences_of_means():
     np.testing.assert_allclose(E[:, 0] @ Z, Z[:2].mean(axis=0) - Z[4])
     np.testing.assert_allclose(E[:, 1] @ Z, Z[2] - Z[5:8].mean(axis=0))
     assert np.isclose(np.linalg.norm(to_unit_norm(E) @ to_unit_norm(E).T), 1)
+
+
+def test_components_are_scaled_to_variance_one_or_in_proportion_to_theta():
+    Xs, Xt = domains()
+    R = representation(Xs, Xt, "rbf")
+    found = components(R.P, 4, marginal(60, 75), 1.0)
+    np.testing.assert_allclose((R.P @ found.scaled(whiten=True)).var(axis=0), 1.0)
+    np.testing.assert_allclose((R.P @ found.scaled(whiten=False)).var(axis=0), found.values / found.values.mean())
+
+
+def test_signs_do_not_hang_on_the_order_of_the_rows():
+    Xs, Xt = domains()
+    P, E, order = representation(Xs, Xt, "rbf").P, marginal(60, 75), np.random.default_rng(0).permutation(135)
+    Z, shuffled = P @ components(P, 5, E, 1.0).a, P[np.ix_(order, order)]
+    np.testing.assert_allclose(shuffled @ components(shuffled, 5, E[order], 1.0).a, Z[order], atol=1e-7)
+
+
+def test_a_spread_that_is_known_is_that_which_is_found():
+    Xs, Xt = domains()
+    P, E = representation(Xs, Xt, "linear").P, marginal(60, 75)
+    H = np.eye(135) - 1 / 135
+    S = spread_matrix(P)
+    np.testing.assert_allclose(S, P.T @ H @ P, rtol=1e-10, atol=1e-8)
+    np.testing.assert_allclose(components(P, 2, E, 1.0, spread=S).a, components(P, 2, E, 1.0).a, rtol=1e-10)
+
+
+def test_rows_that_do_not_vary_have_one_component_which_is_zero():
+    P = np.outer(np.ones(20), [3.0, 1.0, 1 / 3])
+    found = components(P, 2, marginal(10, 10), 1.0)
+    np.testing.assert_array_equal(P @ found.scaled(whiten=False), np.zeros((20, 1)))
+
+
+@pytest.mark.parametrize(("k", "reg"), [(0, 1.0), (2, 0.0), (2, -1.0)])
+def test_numbers_that_are_not_positive_are_refused(k, reg):
+    with pytest.raises(InputError, match="more than zero"):
+        components(np.eye(5), k, marginal(2, 3), reg)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.linalg import cholesky, eigh, qr, solve_triangular
 
+from headstart.errors import InputError
+
 #: Columns of P up to which the problem is solved whole; beyond, by a block Krylov method.
 MOST_WHOLE = 1500
 #: The residual that is asked for, relative to the right-hand side.
@@ -18,6 +20,10 @@ TOLERANCE = 1e-6
 SPARE_COLUMNS, DEPTH, MOST_RESTARTS = 12, 8, 40
 #: Components whose eigenvalue is smaller than this share of the largest are left out: rounding errors are near.
 LEAST_SHARE = 1e-9
+#: So are they where a component's spread is no more than this share of its distance from zero.
+LEAST_SPREAD = 1e-12
+#: Rows of P that are centred at once.
+BLOCK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +34,15 @@ class Components:
     values: np.ndarray
     residual: float
 
+    def scaled(self, whiten: bool) -> np.ndarray:
+        """Return coefficients of components of variance 1, or of variance theta over the mean theta, shape (r, k).
+
+        The latter are as large as the penalty that they are held by allows: what differs between the domains is small
+        in them even where every direction is kept. So large (but for a common factor) are the vectors that
+        eigen-solvers return, and those that the published tables of JDA and TJM were made with.
+        """
+        return self.a if whiten else self.a * np.sqrt(self.values / (self.values.mean() or 1.0))
+
 
 def components(
     P: np.ndarray,
@@ -36,6 +51,7 @@ def components(
     reg: float,
     penalty: np.ndarray | None = None,
     start: np.ndarray | None = None,
+    spread: np.ndarray | None = None,
     name: str = "components",
 ) -> Components:
     r"""Return the directions in which P varies most, beside what the domains differ by.
@@ -59,23 +75,31 @@ def components(
         R, as its diagonal or whole, positive definite; by default the identity.
     start : array of shape (r, b), optional
         Coefficients to start from, when the problem is too large to be solved whole.
+    spread : array of shape (r, r), optional
+        P' H P, where it is known from before: see `spread_matrix`.
     name : str
         Who asks, for the warning when the residual stays above 1e-6.
+
+    Raises
+    ------
+    InputError
+        When k or reg is not positive.
     """
+    if k < 1 or reg <= 0:
+        raise InputError(f"{name}: n_components and reg must be more than zero, not {k} and {reg}")
     E = discrepancy if discrepancy.ndim == 2 else discrepancy[:, None]
     to_a = _whitening(penalty)
     V = P.T @ E if penalty is None else to_a.adjoint(P.T @ E)
     n, r = P.shape
     k = min(k, r, n)
     if r <= MOST_WHOLE or (penalty is not None and penalty.ndim == 2):
-        C = P - P.mean(axis=0)
-        S = to_a.adjoint(to_a.adjoint(C.T @ C).T)
+        S = to_a.adjoint(to_a.adjoint(spread_matrix(P) if spread is None else spread).T)
         values, b = eigh(S, V @ V.T + reg * np.eye(r), subset_by_index=(r - k, r - 1))
         values, b = values[::-1], b[:, ::-1]
     else:
         root = LowRankRoot(V, reg)
 
-        def spread(b: np.ndarray) -> np.ndarray:
+        def within(b: np.ndarray) -> np.ndarray:
             image = P @ to_a(root.solve(b))
             image -= image.mean(axis=0)
             return root.solve(to_a.adjoint(P.T @ image))
@@ -83,21 +107,34 @@ def components(
         first = np.random.default_rng(0).normal(size=(r, k + SPARE_COLUMNS))
         if start is not None:
             first[:, : start.shape[1]] = root.times(to_a.inverse(start))[:, : first.shape[1]]
-        values, y = top_eigenpairs(spread, first, k)
+        values, y = top_eigenpairs(within, first, k)
         b = root.solve(y)
-    kept = values > max(values[0], 0.0) * LEAST_SHARE
-    values, b = values[kept], b[:, kept]
     a = to_a(b)
     image = P @ a
-    image -= image.mean(axis=0)
+    means = image.mean(axis=0)
+    image -= means
+    variances = np.einsum("ij,ij->j", image, image) / n
+    kept = (values > max(values[0], 0.0) * LEAST_SHARE) & (variances > (LEAST_SPREAD * means) ** 2)
+    if not kept.any():
+        return Components(np.zeros((r, 1)), np.zeros(1), 0.0)
+    values, b, a, image, variances = values[kept], b[:, kept], a[:, kept], image[:, kept], variances[kept]
     left = to_a.adjoint(P.T @ image)
     right = (V @ (V.T @ b) + reg * b) * values
-    size = np.linalg.norm(right, axis=0)
-    residual = float((np.linalg.norm(left - right, axis=0) / size).max(initial=0.0))
+    residual = float((np.linalg.norm(left - right, axis=0) / np.linalg.norm(right, axis=0)).max())
     if residual > TOLERANCE:
         warnings.warn(f"{name}: the eigenproblem was solved to a residual of {residual:.1e} only", stacklevel=3)
-    spread_of = np.sqrt(np.maximum(np.einsum("ij,ij->j", image, image) / n, np.finfo(float).tiny))
-    return Components(a / spread_of, values, residual)
+    # The sign, too, is not to hang on the order of the rows: the longer tail is on the right.
+    tails = np.where(np.einsum("ij,ij,ij->j", image, image, image) < 0, -1.0, 1.0)
+    return Components(a * (tails / np.sqrt(variances)), values, residual)
+
+
+def spread_matrix(P: np.ndarray) -> np.ndarray:
+    """Return P' H P, shape (r, r), with H the centring matrix."""
+    mean, total = P.mean(axis=0), np.zeros((P.shape[1], P.shape[1]))
+    for start in range(0, len(P), BLOCK):
+        centred = P[start : start + BLOCK] - mean
+        total += centred.T @ centred
+    return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,22 +195,24 @@ def top_eigenpairs(
     block, _ = qr(start, mode="economic")
     for _ in range(MOST_RESTARTS):
         basis, images = [block], [apply(block)]
-        for _ in range(DEPTH):
-            fresh, known = images[-1], np.hstack(basis)
+        while True:
+            Q, AQ = np.hstack(basis), np.hstack(images)
+            T = Q.T @ AQ
+            values, vectors = eigh((T + T.T) / 2)
+            values, vectors = values[::-1][:width], vectors[:, ::-1][:, :width]
+            block = Q @ vectors
+            gaps = np.linalg.norm(AQ @ vectors[:, :k] - block[:, :k] * values[:k], axis=0)
+            if (gaps <= tolerance * values[:k]).all():
+                return values[:k], block[:, :k]
+            if len(basis) > DEPTH:
+                break
+            fresh = images[-1]
             for _ in range(2):
-                fresh = fresh - known @ (known.T @ fresh)
+                fresh = fresh - Q @ (Q.T @ fresh)
             fresh, _ = qr(fresh, mode="economic")
             # Where the space is exhausted, rounding errors are not orthogonal to it yet.
-            fresh, _ = qr(fresh - known @ (known.T @ fresh), mode="economic")
+            fresh, _ = qr(fresh - Q @ (Q.T @ fresh), mode="economic")
             basis.append(fresh)
             images.append(apply(fresh))
-        Q, AQ = np.hstack(basis), np.hstack(images)
-        T = Q.T @ AQ
-        values, vectors = eigh((T + T.T) / 2)
-        values, vectors = values[::-1][:width], vectors[:, ::-1][:, :width]
-        block = Q @ vectors
-        gaps = np.linalg.norm(AQ @ vectors[:, :k] - block[:, :k] * values[:k], axis=0)
-        if (gaps <= tolerance * values[:k]).all():
-            break
         block, _ = qr(block, mode="economic")
     return values[:k], block[:, :k]

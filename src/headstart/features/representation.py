@@ -37,12 +37,14 @@ class Representation:
     ----------
     P : array of shape (n_s + n_t, r)
         Source rows first. Every representation is P @ a.
-    U : array of shape (n_s + n_t, r), optional
-        Orthonormal columns with K A = P (U' A); None where P = K itself.
+    scale : array of shape (r,), optional
+        Lengths of the columns of P, which are orthogonal: U = P / scale has K A = P (U' A). None where P = K itself.
     n_s : int
         Number of source rows.
     gamma : float, optional
         Width of the kernel exp(-gamma ||x - x'||^2).
+    rank : int, optional
+        Number of landmarks; None where the kernel is exact.
     order : int array of shape (n_s + n_t,)
         The rows in an order of their own.
     map_of : callable
@@ -50,9 +52,10 @@ class Representation:
     """
 
     P: np.ndarray
-    U: np.ndarray | None
+    scale: np.ndarray | None
     n_s: int
     gamma: float | None
+    rank: int | None
     order: np.ndarray
     map_of: Callable[[np.ndarray], Map]
 
@@ -89,24 +92,31 @@ def representation(
     X, n_s = stack_rows([Xs, Xt]), Xs.shape[0]
     order = canonical_order(X)
     dtype = X.dtype
-    X = X.astype(np.float64)
+    X = X.astype(np.float64, copy=False)
     if kernel != "rbf":
         power = 1 if kernel == "primal" else 2
         U, s, weights = thin_svd(X)
         return Representation(
-            U * s**power, U, n_s, None, order, lambda a: LinearMap(weights(a * s[:, None] ** (power - 1)).astype(dtype))
+            U * s**power,
+            s**power,
+            n_s,
+            None,
+            None,
+            order,
+            lambda a: LinearMap(weights(a * s[:, None] ** (power - 1)).astype(dtype)),
         )
     gamma = median_gamma(Xs, Xt) if gamma is None else gamma
     m = rank_for(rank, X.shape[0])
     if m is None:
-        return Representation(rbf(X, X, gamma), None, n_s, gamma, order, lambda a: KernelMap(X, a, gamma))
+        return Representation(rbf(X, X, gamma), None, n_s, gamma, None, order, lambda a: KernelMap(X, a, gamma))
     landmarks = X[pick(X, m, random_state)]
     values, vectors = np.linalg.eigh(rbf(landmarks, landmarks, gamma))
     kept = values > values[-1] * len(values) * np.finfo(float).eps
     root = vectors[:, kept] / np.sqrt(values[kept])
-    U, s, weights = thin_svd(KernelMap(landmarks, root, gamma).transform(X))
+    P, s, weights = thin_svd(KernelMap(landmarks, root, gamma).transform(X))
+    P *= s**2  # in place: with many rows P is by far the largest array
     return Representation(
-        U * s**2, U, n_s, gamma, order, lambda a: KernelMap(landmarks, root @ weights(a * s[:, None]), gamma)
+        P, s**2, n_s, gamma, m, order, lambda a: KernelMap(landmarks, root @ weights(a * s[:, None]), gamma)
     )
 
 
@@ -135,4 +145,6 @@ def thin_svd(X: Any) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.
     s, vectors = np.sqrt(values[kept][::-1]), vectors[:, kept][:, ::-1]
     if wide:
         return vectors, s, lambda a: np.asarray(X.T @ (vectors @ (a / s[:, None])))
-    return np.asarray(X @ vectors) / s, s, lambda a: vectors @ a
+    U = np.asarray(X @ vectors)
+    U /= s
+    return U, s, lambda a: vectors @ a
