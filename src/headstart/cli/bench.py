@@ -34,7 +34,7 @@ def bench(
     ] = None,
     draws: Annotated[
         int | None,
-        typer.Option("--draws", help="Draws of labelled rows a pair; by default what the data set has.", min=1),
+        typer.Option("--draws", help="Random draws; by default what the data set has.", min=1),
     ] = None,
     jobs: o.JobsOption = 1,
     output: Annotated[
