@@ -8,6 +8,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LogisticRegression
 
 from headstart.checks import check_method
+from headstart.draws import folds
 from headstart.errors import InputError, NeedsError
 from headstart.features.adapted_least_squares import balanced_discrepancy, one_hot, problem
 from headstart.features.artl import ARTL
@@ -116,7 +117,8 @@ def test_the_map_gives_the_rows_of_the_fit_their_scores(rank):
     Xs, ys, Xt, _ = domains()
     labels = coded(ys, None, 50, "test")
     method = ARTL(rank=rank)
-    by, found = method.adapt(Xs, Xt, labels, label_weights(labels, None, None, 1.0, "test"), lambda guessed: 0.5)
+    weight = label_weights(labels, None, None, 1.0, "test")
+    by, found = method.adapt(Xs, Xt, labels, weight, np.arange(110), lambda guessed: 0.5)
     np.testing.assert_allclose(by.transform(np.vstack([Xs, Xt])), found.F, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(method.fit(Xs, Xt, ys).transform(Xt), found.F[60:], rtol=1e-6, atol=1e-8)
     assert method.residual_ < 1e-10
@@ -203,14 +205,18 @@ def test_weights_of_labels_are_those_of_a_learner_fitted_on_both():
         label_weights(labels, None, None, "half", "t")
 
 
+def apart(A, B):
+    side = np.repeat([0, 1], [len(A), len(B)])
+    return a_distance(np.vstack([A, B]), side, folds(np.vstack([A, B]), 5, 0, side))
+
+
 def test_the_distance_of_two_gaussians_is_that_of_the_best_border():
     rng = np.random.default_rng(0)
     for shift in (0.5, 1.0, 2.0):
         A, B = rng.normal(size=(20_000, 3)), rng.normal([shift, 0.0, 0.0], size=(30_000, 3))
-        assert a_distance(A, B) == pytest.approx(2 * (1 - 2 * norm.cdf(-shift / 2)), abs=0.02)
-    assert a_distance(A, A + 100.0) == 2.0
-    assert a_distance(A, rng.normal(size=(20_000, 3))) < 0.05
-    assert a_distance(A[:1], A + 100.0) == 0.0
+        assert apart(A, B) == pytest.approx(2 * (1 - 2 * norm.cdf(-shift / 2)), abs=0.02)
+    assert apart(A, A + 100.0) == 2.0
+    assert apart(A, rng.normal(size=(20_000, 3))) < 0.05
 
 
 def test_the_balance_is_on_the_side_of_what_differs():
@@ -218,14 +224,18 @@ def test_the_balance_is_on_the_side_of_what_differs():
     y = np.repeat([0, 1], 500)
     Zs = rng.normal(size=(1000, 2))
     moved = np.where(y[:, None] == 0, 3.0, -3.0) * [1.0, 0.0]
+
+    def balance(Zs, Zt):
+        return Balance(Zs, Zt, y[: len(Zs)], np.arange(len(Zs) + len(Zt)), 0)
+
     # The classes change places: as a whole, the domains are alike.
-    crossed = rng.normal(size=(1000, 2)) + moved
-    assert Balance(Zs - moved, crossed, y, 0).mu(y) > 0.9
+    assert balance(Zs - moved, rng.normal(size=(1000, 2)) + moved).mu(y) > 0.9
     # All rows move alike: as much as a whole as class by class.
-    assert Balance(Zs, rng.normal([20.0, 0.0], size=(1000, 2)), y, 0).mu(y) == pytest.approx(0.5)
-    # No class is in both domains, and nothing tells equal domains apart.
-    assert Balance(Zs, Zs + 20.0, y, 0).mu(y + 2) == 0.0
-    assert Balance(np.ones((9, 2)), np.ones((9, 2)), y[:9], 0).mu(y[:9]) == 0.5
+    assert balance(Zs, rng.normal([20.0, 0.0], size=(1000, 2))).mu(y) == pytest.approx(0.5)
+    # No class is in both domains; nothing tells equal domains apart; one row of a class tells nothing.
+    assert balance(Zs, Zs + 20.0).mu(y + 2) == 0.0
+    assert balance(np.ones((9, 2)), np.ones((9, 2))).mu(y[:9]) == 0.5
+    assert balance(Zs, Zs + 20.0).mu(np.append([0], np.full(999, 2))) == 0.0
 
 
 def test_with_the_whole_space_as_manifold_meda_is_artl():

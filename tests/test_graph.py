@@ -73,6 +73,14 @@ def test_rows_given_twice_are_one_node(sparse):
     assert (np.minimum(W[:10].sum(axis=1), W[30:].sum(axis=1)) == 0).all()
 
 
+def test_rows_that_only_rounding_tells_apart_are_one_node_where_that_is_known():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    noisy = np.concatenate([X, X * (1 + 1e-15)])
+    W = neighbour_graph(noisy, 3, "binary", nodes=np.arange(20)).toarray()
+    np.testing.assert_array_equal(W[:20, :20], neighbour_graph(X, 3, "binary").toarray())
+    assert not W[20:].any()
+
+
 def test_rows_that_are_all_the_same_have_no_edge():
     W = neighbour_graph(np.ones((6, 2)), 3, "rbf")
     assert W.nnz == 0

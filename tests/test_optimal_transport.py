@@ -85,7 +85,7 @@ def test_a_tiny_entropy_does_no_harm_and_comes_near_the_exact_cost():
 def test_over_relaxation_saves_steps_and_changes_nothing(monkeypatch):
     C, a, b, *_ = problem(d=2)
     fast = entropic(C, a, b, 0.02)
-    monkeypatch.setattr(module, "_relaxed", lambda omega, fall: 1.0)
+    monkeypatch.setattr(module, "_relaxed", lambda *_: 1.0)
     plain = entropic(C, a, b, 0.02)
     assert fast.n_iter < 0.5 * plain.n_iter
     np.testing.assert_allclose(fast.coupling, plain.coupling, atol=1e-6)
@@ -237,6 +237,16 @@ def test_clusters_hold_one_class_each_and_all_of_the_mass():
         assert measure.mass.sum() == pytest.approx(1)
         for k in range(len(measure.rows)):
             np.testing.assert_allclose(measure.rows[k], X[measure.of_row == k].mean(axis=0))
+
+
+def test_rows_become_clusters_where_there_are_many():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    for most, clustered in ((120, False), (119, True)):
+        for measure in measures(X, X, None, "auto", 0, most=most, few=10):
+            assert measure.clustered == clustered
+            assert len(measure.rows) <= (10 if clustered else 60)
+    # Copies are no further rows.
+    assert not measures(np.tile(X, (9, 1)), X, None, "auto", 0, most=120)[0].clustered
 
 
 def test_costs_are_scaled_as_told_and_the_spread_knows_no_shift():

@@ -33,7 +33,7 @@ REVIEWS = {"B": "books", "D": "dvd", "E": "electronics", "K": "kitchen"}
 REVIEW_TASKS = tuple(f"{source}->{target}" for source, target in permutations(REVIEWS, 2))
 MANY, FEW = 5000, 400
 #: Inverse penalties that cross-validation chooses from.
-PENALTIES = np.logspace(-3, 2, 6)
+PENALTIES = np.logspace(-5, 2, 8)
 
 
 def reviews(

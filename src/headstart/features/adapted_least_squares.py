@@ -12,16 +12,20 @@ from scipy.linalg import cho_factor, cho_solve, lu_factor, lu_solve, solve
 from scipy.sparse import csr_matrix, diags
 
 from headstart.domain import stack_rows
+from headstart.draws import pick
 from headstart.errors import InputError
 from headstart.features.class_scores import FeatureClassifier
 from headstart.features.discrepancy import conditional, marginal, to_unit_norm
 from headstart.features.graph import laplacian, neighbour_graph
 from headstart.features.pseudo_labels import pseudo_labels
-from headstart.features.representation import Representation, representation
+from headstart.features.representation import rank_for, representation
 from headstart.inputs import Coded
-from headstart.mapping import Map
+from headstart.kernels import median_gamma, rbf
+from headstart.mapping import KernelMap, Map
 
 KERNELS = ("linear", "rbf")
+#: Landmarks with many rows: as many as these numbers allow for (0.8 GB), within bounds.
+MOST_FEATURES, LEAST_LANDMARKS, MOST_LANDMARKS = 10**8, 100, 1000
 #: Numbers that are held at once beside the matrix.
 MOST_AT_ONCE = 2**22
 #: The residual that is asked for, relative to the right-hand side.
@@ -43,7 +47,9 @@ class Problem(Protocol):
     .. math:: \sum_i w_i \|y_i - f(x_i)\|^2 + \sigma\|f\|^2 + \gamma\,\mathrm{tr}\,F^\top L F + \|V^\top F\|^2
     """
 
-    gamma: float | None
+    @property
+    def gamma(self) -> float | None:
+        """Width of the kernel."""
 
     def minimum(self, V: np.ndarray) -> Solution:
         """Return the minimum for V, shape (n, m)."""
@@ -71,13 +77,28 @@ def problem(
         raise InputError(f"{name}: kernel must be linear or rbf, not {kernel!r}")
     if reg <= 0 or manifold_weight < 0:
         raise InputError(f"{name}: reg must be more than zero, and manifold_weight not less")
-    A = csr_matrix(diags(weight) + manifold_weight * L)
-    R = representation(Xs, Xt, "primal" if kernel == "linear" else kernel, gamma, rank, random_state, name)
-    if R.scale is None:
-        return InRows(R, stack_rows([Xs, Xt]).astype(np.float64), A, reg, weight[:, None] * Y)
-    # P is U S for the linear kernel, and U S^2 for landmarks, where Phi = U S.
-    root = np.ones_like(R.scale) if kernel == "linear" else np.sqrt(R.scale)
-    return InFeatures(R, root, A, reg, weight[:, None] * Y)
+    A, wY = csr_matrix(diags(weight) + manifold_weight * L), weight[:, None] * Y
+    if kernel == "linear":
+        space = representation(Xs, Xt, "primal", name=name)
+        return InFeatures(space.P, space.map_of, None, A, reg, wY)
+    gamma = median_gamma(Xs, Xt) if gamma is None else gamma
+    X = stack_rows([Xs, Xt]).astype(np.float64, copy=False)
+    m = landmarks_for(rank, X.shape[0])
+    if m is None:
+        return InRows(X, gamma, A, reg, wY)
+    # Nystroem's features: K is replaced by K_nm K_mm^-1 K_mn.
+    landmarks = X[pick(X, m, random_state)]
+    values, vectors = np.linalg.eigh(rbf(landmarks, landmarks, gamma))
+    kept = values > values[-1] * len(values) * np.finfo(float).eps
+    root = vectors[:, kept] / np.sqrt(values[kept])
+    Phi = KernelMap(landmarks, root, gamma).transform(X)
+    return InFeatures(Phi, lambda a: KernelMap(landmarks, root @ a, gamma), gamma, A, reg, wY)
+
+
+def landmarks_for(rank: int | str | None, rows: int) -> int | None:
+    """Return the number of landmarks: "auto" is none up to 10,000 rows, else 1,000, or fewer that fill 0.8 GB."""
+    m = rank_for(rank, rows)
+    return max(LEAST_LANDMARKS, min(MOST_LANDMARKS, MOST_FEATURES // rows)) if m is not None and rank == "auto" else m
 
 
 class InRows:
@@ -87,10 +108,9 @@ class InRows:
     (Woodbury's formula); the kernel is computed again, a block at a time, where a product with it is needed.
     """
 
-    def __init__(self, R: Representation, X: Any, A: csr_matrix, reg: float, wY: np.ndarray) -> None:
-        self.X, self.A, self.reg, self.wY = X, A, reg, wY
-        self.map_of, self.gamma = R.map_of, R.gamma
-        K = R.P
+    def __init__(self, X: Any, gamma: float, A: csr_matrix, reg: float, wY: np.ndarray) -> None:
+        self.X, self.gamma, self.A, self.reg, self.wY = X, gamma, A, reg, wY
+        K = rbf(X, X, gamma)
         block = max(1, MOST_AT_ONCE // len(K))
         for start in range(0, len(K), block):
             part = slice(start, start + block)
@@ -99,15 +119,16 @@ class InRows:
         K.flat[:: len(K) + 1] += reg
         self.factor = lu_factor(K.T, overwrite_a=True, check_finite=False)
         self.a = lu_solve(self.factor, wY)
-        self.F = self._times_kernel(self.a)
+        self.F = self.map_of(self.a).transform(X)
 
-    def _times_kernel(self, a: np.ndarray) -> np.ndarray:
-        return np.asarray(self.map_of(a).transform(self.X))
+    def map_of(self, a: np.ndarray) -> Map:
+        """Return the map of rows to scores."""
+        return KernelMap(self.X, a, self.gamma)
 
     def minimum(self, V: np.ndarray) -> Solution:
         """Return the minimum for V, shape (n, m)."""
         a_V = lu_solve(self.factor, V)
-        F_V = self._times_kernel(a_V)
+        F_V = self.map_of(a_V).transform(self.X)
         share = solve(np.eye(V.shape[1]) + V.T @ F_V, V.T @ self.F)
         F, a = self.F - F_V @ share, self.a - a_V @ share
         gap = self.A @ F + V @ (V.T @ F) + self.reg * a - self.wY
@@ -117,21 +138,24 @@ class InRows:
 class InFeatures:
     """The problem for features Phi with K = Phi Phi': f = Phi a with (Phi' (A + V V') Phi + reg I) a = Phi' w Y."""
 
-    def __init__(self, R: Representation, root: np.ndarray, A: csr_matrix, reg: float, wY: np.ndarray) -> None:
-        self.gamma, self.Phi, self._map_of = R.gamma, R.P, R.map_of
-        self.scale = 1 / np.where(root > 0, root, 1.0)
-        self.Phi *= self.scale
-        r = self.Phi.shape[1]
+    def __init__(
+        self,
+        Phi: np.ndarray,
+        map_of: Callable[[np.ndarray], Map],
+        gamma: float | None,
+        A: csr_matrix,
+        reg: float,
+        wY: np.ndarray,
+    ) -> None:
+        self.Phi, self.map_of, self.gamma = Phi, map_of, gamma
+        n, r = Phi.shape
         self.G = reg * np.eye(r)
-        block = max(1, MOST_AT_ONCE // len(self.Phi))
-        for start in range(0, r, block):
+        block = max(1, MOST_AT_ONCE // r)
+        for start in range(0, n, block):
             part = slice(start, start + block)
-            self.G[:, part] += self.Phi.T @ (A @ self.Phi[:, part])
-        self.right = self.Phi.T @ wY
-
-    def map_of(self, a: np.ndarray) -> Map:
-        """Return the map of rows to scores."""
-        return self._map_of(a * self.scale[:, None])
+            self.G += Phi[part].T @ (A[part] @ Phi)
+        self.G = (self.G + self.G.T) / 2
+        self.right = Phi.T @ wY
 
     def minimum(self, V: np.ndarray) -> Solution:
         """Return the minimum for V, shape (n, m)."""
@@ -178,17 +202,25 @@ class AdaptedClassifier(FeatureClassifier):
     random_state: int | None
 
     def adapt(
-        self, Zs: Any, Zt: Any, labels: Coded, weight: np.ndarray, balance: Callable[[np.ndarray], float]
+        self,
+        Zs: Any,
+        Zt: Any,
+        labels: Coded,
+        weight: np.ndarray,
+        nodes: np.ndarray,
+        balance: Callable[[np.ndarray], float],
     ) -> tuple[Map, Solution]:
         """Return the map of rows to scores, and the last solution.
 
         The target's classes are guessed anew from each solution, until no guess changes or `max_iter` is reached.
-        `balance` tells mu from the guessed classes.
+        `nodes` are the positions of one row of each kind; `balance` tells mu from the guessed classes.
         """
         name, n_s = type(self).__name__, len(labels.source)
         if self.mmd_weight < 0 or self.max_iter < 1:
             raise InputError(f"{name}: mmd_weight must not be negative, and max_iter must be 1 or more")
-        graph = neighbour_graph(stack_rows([Zs, Zt]), self.n_neighbors, self.affinity, random_state=self.random_state)
+        graph = neighbour_graph(
+            stack_rows([Zs, Zt]), self.n_neighbors, self.affinity, random_state=self.random_state, nodes=nodes
+        )
         scores = problem(
             Zs,
             Zt,

@@ -4,7 +4,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from headstart.domain import stack_rows
 from headstart.features.adapted_least_squares import AdaptedClassifier
+from headstart.features.graph import distinct_rows
 from headstart.inputs import Coded
 from headstart.mapping import Map
 from headstart.method import Needs
@@ -53,7 +55,7 @@ class ARTL(AdaptedClassifier):
         Guesses the target rows' classes first; by default the nearest neighbour.
     rank : int, None or "auto", default "auto"
         Landmarks of a Nystroem approximation of the rbf kernel; None: exact; "auto": exact up to 10,000 rows of both
-        domains together, else 300 landmarks.
+        domains together, beyond it 1,000 landmarks, fewer with more than 100,000 rows (500 with 200,000).
     target_weight : float or "balanced", default "balanced"
         What the error at a labelled target row counts beside a source row's; "balanced" lets them together count as
         much as all source rows, and each at least 1.
@@ -115,5 +117,5 @@ class ARTL(AdaptedClassifier):
 
     def learn(self, Xs: Any, Xt: Any, labels: Coded, weight: np.ndarray) -> tuple[Map, Map]:
         """Return the map of rows of both domains to class scores, twice."""
-        by, _ = self.adapt(Xs, Xt, labels, weight, lambda guessed: 0.5)
+        by, _ = self.adapt(Xs, Xt, labels, weight, distinct_rows(stack_rows([Xs, Xt])), lambda guessed: 0.5)
         return by, by

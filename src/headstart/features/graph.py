@@ -31,6 +31,7 @@ def neighbour_graph(
     affinity: str = "rbf",
     gamma: float | None = None,
     random_state: int | None = 0,
+    nodes: np.ndarray | None = None,
 ) -> csr_matrix:
     """Return the symmetric matrix W of edge weights, shape (n, n).
 
@@ -50,6 +51,9 @@ def neighbour_graph(
         For "rbf"; by default 1 / median squared length of an edge.
     random_state : int, optional
         The trees; not used when the nearest are exact.
+    nodes : int array of shape (u,), optional
+        Positions of one row of each kind, in an order of their own: those of the rows that X was computed from, where
+        rounding may have made equal rows differ. By default they are found: see `distinct_rows`.
 
     Examples
     --------
@@ -63,7 +67,7 @@ def neighbour_graph(
         raise InputError(f"affinity must be {', '.join(AFFINITIES[:-1])} or {AFFINITIES[-1]}, not {affinity!r}")
     if n_neighbors < 1:
         raise InputError(f"n_neighbors must be 1 or more, not {n_neighbors}")
-    n, nodes = X.shape[0], distinct_rows(X)
+    n, nodes = X.shape[0], distinct_rows(X) if nodes is None else nodes
     # In an order of their own, equal rows meet equal arithmetic: ties are cut alike however rows came in.
     rows = X[nodes].astype(np.float64)
     rows = to_unit_length(rows) if affinity == "cosine" else rows

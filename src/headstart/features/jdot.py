@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,9 +12,10 @@ from sklearn.base import is_classifier
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from headstart.domain import Domain, Task
-from headstart.errors import NeedsError
+from headstart.draws import pick
+from headstart.errors import InputError, NeedsError
 from headstart.features.base import AlignedPredictor, AlignedRows, FeatureMethod
-from headstart.features.measures import Labels, Measure, costs, measures, numbered, with_labels
+from headstart.features.measures import MOST_EXACT_ROWS, Labels, Measure, costs, measures, numbered, with_labels
 from headstart.features.ot_mapping import barycenters, shift_of
 from headstart.features.transport import Plan, entropic, exact
 from headstart.inputs import rows_of_both
@@ -24,6 +25,8 @@ from headstart.method import Knowledge, Needs, fit_learner, is_linear, is_plain,
 #: The least probability that the logarithmic loss knows, and the least share of a row that is fitted.
 LEAST_PROBABILITY = 1e-6
 LEAST_SHARE = 1e-6
+#: Rows that are drawn of each domain where there are many.
+AUTO_ROWS = 4000
 
 
 class JDOT(FeatureMethod):
@@ -55,9 +58,9 @@ class JDOT(FeatureMethod):
         Weight of the squared distance to known target labels, for quantities; see `OTMapping`.
     cost_scale : {"spread", "median", "max"}, optional, default "spread"
         What s is; see `OTMapping`. The paper's choice is alpha=1 with "max".
-    n_clusters : int, None or "auto", default "auto"
-        Couple so many clusters of each domain, and fit f on those of the target, instead of single rows; "auto" does
-        so beyond 10,000 rows of both domains, with 1,000 clusters each.
+    n_rows : int, None or "auto", default "auto"
+        Draw so many rows of each domain, and couple those; f is fitted on the target's among them, and on all labelled
+        target rows. None takes all; "auto" does so up to 10,000 rows of both domains, and draws 4,000 of each beyond.
     max_iter : int, default 20
         Stop after so many rounds in any case, with a warning.
     tol : float, default 1e-3
@@ -66,7 +69,7 @@ class JDOT(FeatureMethod):
         What a labelled target row counts, beside the 1 that each target row counts with the labels that were brought;
         "balanced" lets them together count as much as all target rows do.
     random_state : int, optional, default 0
-        Choice of the rows that clusters are learned from.
+        Choice of the rows that are drawn.
 
     Attributes
     ----------
@@ -102,7 +105,7 @@ class JDOT(FeatureMethod):
         labeler: Any = None,
         label_weight: float = 1.0,
         cost_scale: str | None = "spread",
-        n_clusters: int | str | None = "auto",
+        n_rows: int | str | None = "auto",
         max_iter: int = 20,
         tol: float = 1e-3,
         target_weight: float | str = "balanced",
@@ -113,7 +116,7 @@ class JDOT(FeatureMethod):
         self.labeler = labeler
         self.label_weight = label_weight
         self.cost_scale = cost_scale
-        self.n_clusters = n_clusters
+        self.n_rows = n_rows
         self.max_iter = max_iter
         self.tol = tol
         self.target_weight = target_weight
@@ -145,14 +148,14 @@ class JDOT(FeatureMethod):
 
     def _alternate(self, Xs: np.ndarray, ys: Any, ws: Any, target: Domain, learner: Any) -> tuple[Any, Map]:
         labels = numbered(ys, target.y, len(target), "JDOT", classes=target.task == "classification")
+        drawn = self._drawn(Xs, target, labels)
         source, reached = measures(
-            Xs,
-            target.X,
-            labels,
-            self.n_clusters,
+            Xs[drawn[0]],
+            target.X[drawn[1]],
+            replace(labels, source=labels.source[drawn[0]], target=labels.target[drawn[1]]),
+            None,
             self.random_state,
-            weights=(ws, target.weight),
-            label_scale=_evenly(Xs, labels.source),
+            weights=tuple(None if w is None else w[at] for w, at in zip((ws, target.weight), drawn, strict=True)),
         )
         C, self.scale_ = costs(source, reached, self.cost_scale)
         C *= self.alpha
@@ -175,6 +178,24 @@ class JDOT(FeatureMethod):
         self.objectives_, self.n_iter_ = np.array(trace), len(trace)
         images, _ = barycenters(coupling, source.rows, reached.rows)
         return kept, shift_of(source, images, Xs.dtype)
+
+    def _drawn(self, Xs: np.ndarray, target: Domain, labels: Labels) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions of the rows that are coupled, of each domain."""
+        most = self.n_rows
+        if most == "auto":
+            most = AUTO_ROWS if len(Xs) + len(target) > MOST_EXACT_ROWS else None
+        if most is None:
+            return np.arange(len(Xs)), np.arange(len(target))
+        if not isinstance(most, int) or most < 1:
+            raise InputError(f"JDOT: n_rows must be a whole number, None or 'auto', not {most!r}")
+        group = labels.source if labels.classes is not None else np.zeros(len(Xs))
+        of_source = []
+        for name in np.unique(group):
+            # Every class keeps a row.
+            own = np.flatnonzero(group == name)
+            share = max(1, round(most * len(own) / len(Xs)))
+            of_source.append(own[pick(Xs[own], share, self.random_state)])
+        return np.concatenate(of_source), pick(target.X, most, self.random_state)
 
     def _couple(self, C: np.ndarray, a: np.ndarray, b: np.ndarray, start: np.ndarray | None) -> Plan:
         plan = exact(C, a, b) if self.reg == 0 else entropic(C, a, b, self.reg, start=start)
@@ -288,9 +309,3 @@ def _of_classes(codes: np.ndarray, k: int) -> csr_matrix:
     """Return the matrix, shape (k, m), that sums rows by class."""
     m = len(codes)
     return csr_matrix((np.ones(m), (codes.astype(int), np.arange(m))), shape=(k, m))
-
-
-def _evenly(X: np.ndarray, y: np.ndarray) -> float:
-    """Return by what labels are multiplied to vary as much as rows do."""
-    variance = float(y.var())
-    return float(np.sqrt(X.var(axis=0).sum() / variance)) if variance > 0 else 0.0

@@ -167,7 +167,11 @@ class JGSA(FeatureMethod):
         S_b = Scatter(0.0, labels.source, between_classes(labels.source, 1.0)).gram(Fs)
         S_w = Scatter(1.0, labels.source, none((n_s, 0))).gram(Fs)
         S_t = Scatter(1.0, np.zeros(len(Xt), dtype=int), none((len(Xt), 0))).gram(Ft)
-        self.reg_ = self._unit(np.trace(S_b) + np.trace(S_w), np.trace(S_t))
+        if self.kernel == "linear":
+            self.reg_ = self._unit(np.trace(S_b) + np.trace(S_w), np.trace(S_t))
+        else:
+            # k(x, x) = 1 also where the landmarks miss a part of it.
+            self.reg_ = self._unit(*(len(F) * (1 - np.sum(F.mean(axis=0) ** 2)) for F in (Fs, Ft)))
         apart, size = self.reg_ * self.divergence * np.eye(r), self.reg_ * self.mu * np.eye(r)
         left = np.block([[self.beta * S_b, none((r, r))], [none((r, r)), self.mu * S_t]])
         right = np.block([[self.beta * S_w + apart, -apart], [-apart, apart + size]])

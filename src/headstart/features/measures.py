@@ -21,6 +21,8 @@ AUTO_CLUSTERS = 1000
 #: Rows a cluster from which the clusters are learned, and the steps that takes.
 ROWS_A_CLUSTER = 10
 STEPS = 20
+#: Share of a class's mass that its known target rows may ask for, where others are unknown: scaling needs some slack.
+MOST_ASKED = 0.99
 #: Cost of what labels forbid, beside the largest cost.
 FORBIDDEN = 100.0
 
@@ -99,13 +101,11 @@ def measures(
     most: int = MOST_EXACT_ROWS,
     few: int = AUTO_CLUSTERS,
     weights: tuple[Any, Any] = (None, None),
-    label_scale: float = 0.0,
 ) -> tuple[Measure, Measure]:
     """Return the domains as measures: of distinct rows, up to `most` of both together, and of `few` clusters beyond.
 
     Rows that are equal, in their label too, become one, so that their order makes no difference. Clusters hold rows of
-    one class, known target rows apart from the others; where labels are quantities, `label_scale` times them is one
-    more column to cluster by.
+    one class, known target rows apart from the others.
     """
     if not (n_clusters is None or n_clusters == "auto" or (isinstance(n_clusters, int) and n_clusters > 0)):
         raise InputError(f"n_clusters must be a whole number, None or 'auto', not {n_clusters!r}")
@@ -117,7 +117,7 @@ def measures(
     if n_clusters is None:
         return both
     by_class = labels is not None and labels.classes is not None
-    source, target = (_clustered(m, int(n_clusters), by_class, label_scale, random_state) for m in both)
+    source, target = (_clustered(m, int(n_clusters), by_class, random_state) for m in both)
     return source, target
 
 
@@ -142,13 +142,11 @@ def _distinct(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Measur
     return Measure(X[first].astype(float), mass / mass.sum(), y[first].astype(float), of_row)
 
 
-def _clustered(measure: Measure, k: int, by_class: bool, label_scale: float, random_state: int | None) -> Measure:
+def _clustered(measure: Measure, k: int, by_class: bool, random_state: int | None) -> Measure:
     """Return the measure of at most about k clusters, by k-means, within each class or where labels are known."""
     known = ~np.isnan(measure.label)
     group = np.where(known, measure.label if by_class else 0.0, -1.0)
     rows = measure.rows
-    if not by_class and known.any():
-        rows = np.column_stack([rows, label_scale * np.where(known, measure.label, 0.0)])
     cluster, found = np.empty(len(rows), dtype=int), 0
     for name in np.unique(group):
         of_group = np.flatnonzero(group == name)
@@ -238,6 +236,6 @@ def _fitting_masses(source: Measure, target: Measure, k: int) -> Measure:
         rest = asked[:k] * (there > 0) if there.any() else asked[:k]
         got = np.append(there + (1 - there.sum()) * rest / rest.sum(), 0.0)
     else:
-        got = np.append(np.minimum(asked[:k], given), 0.0)
+        got = np.append(np.minimum(asked[:k], MOST_ASKED * given), 0.0)
         got[k] = 1 - got.sum()
     return replace(target, mass=target.mass * (got / np.where(asked > 0, asked, 1.0))[group])

@@ -5,11 +5,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from headstart.draws import folds
+from headstart.domain import stack_rows
+from headstart.draws import canonical_order, folds
 from headstart.errors import InputError
 from headstart.features.adapted_least_squares import AdaptedClassifier
 from headstart.features.gfk import GFK
-from headstart.features.graph import to_unit_length
+from headstart.features.graph import distinct_rows, to_unit_length
 from headstart.inputs import Coded
 from headstart.mapping import Map
 from headstart.method import Needs
@@ -69,7 +70,7 @@ class MEDA(AdaptedClassifier):
         Guesses the target rows' classes first, on the manifold's features; by default the nearest neighbour.
     rank : int, None or "auto", default "auto"
         Landmarks of a Nystroem approximation of the rbf kernel; None: exact; "auto": exact up to 10,000 rows of both
-        domains together, else 300 landmarks.
+        domains together, beyond it 1,000 landmarks, fewer with more than 100,000 rows (500 with 200,000).
     target_weight : float or "balanced", default "balanced"
         What the error at a labelled target row counts beside a source row's; "balanced" lets them together count as
         much as all source rows, and each at least 1.
@@ -147,13 +148,14 @@ class MEDA(AdaptedClassifier):
         self.n_components_ = manifold.n_components_
         to_manifold = [ManifoldMap(flow, self.unit_length) for flow in flows]
         Zs, Zt = to_manifold[0].transform(Xs), to_manifold[1].transform(Xt)
-        apart = Balance(Zs, Zt, labels.source, self.random_state)
+        X = stack_rows([Xs, Xt])
+        apart = Balance(Zs, Zt, labels.source, canonical_order(X), self.random_state)
 
         def balance(guessed: np.ndarray) -> float:
             self.mu_ = apart.mu(guessed) if self.mu is None else float(self.mu)
             return self.mu_
 
-        by, _ = self.adapt(Zs, Zt, labels, weight, balance)
+        by, _ = self.adapt(Zs, Zt, labels, weight, distinct_rows(X), balance)
         return ScoreMap(to_manifold[0], by), ScoreMap(to_manifold[1], by)
 
 
@@ -183,16 +185,33 @@ class ScoreMap:
 
 
 class Balance:
-    """The balance mu, as estimated from how far apart the domains are as a whole, and class by class."""
+    """The balance mu, as estimated from how far apart the domains are as a whole, and class by class.
 
-    def __init__(self, Zs: np.ndarray, Zt: np.ndarray, source: np.ndarray, random_state: int | None) -> None:
-        self.Zs, self.Zt, self.source, self.random_state = Zs, Zt, source, random_state
-        self.whole = a_distance(Zs, Zt, random_state)
+    Folds are drawn by the rows' places in an order of their own, not by their features on the manifold: these may be
+    turned or mirrored, which changes no distance and should not change the folds.
+    """
+
+    def __init__(
+        self, Zs: np.ndarray, Zt: np.ndarray, source: np.ndarray, order: np.ndarray, random_state: int | None
+    ) -> None:
+        self.Z, self.n_s, self.source, self.random_state = np.concatenate([Zs, Zt]), len(Zs), source, random_state
+        self.place = np.empty(len(order))
+        self.place[order] = np.arange(len(order))
+        self.whole = self._apart(np.arange(len(Zs)), np.arange(len(Zt)))
+
+    def _apart(self, of_s: np.ndarray, of_t: np.ndarray) -> float:
+        fewest = min(len(of_s), len(of_t))
+        if fewest < 2:
+            return 0.0
+        rows = np.concatenate([of_s, self.n_s + of_t])
+        side = np.repeat([0, 1], [len(of_s), len(of_t)])
+        of_row = folds(self.place[rows][:, None], min(FOLDS, fewest), self.random_state, side)
+        return a_distance(self.Z[rows], side, of_row)
 
     def mu(self, target: np.ndarray) -> float:
         """Return the balance when these are the target rows' classes; 1/2 where nothing tells the domains apart."""
         within = [
-            a_distance(self.Zs[self.source == c], self.Zt[target == c], self.random_state)
+            self._apart(np.flatnonzero(self.source == c), np.flatnonzero(target == c))
             for c in np.intersect1d(self.source, target)
         ]
         of_classes = float(np.mean(within)) if within else 0.0
@@ -200,27 +219,30 @@ class Balance:
         return of_classes / both if both > 0 else 0.5
 
 
-def a_distance(A: np.ndarray, B: np.ndarray, random_state: int | None = 0) -> float:
+def a_distance(Z: np.ndarray, side: np.ndarray, of_row: np.ndarray) -> float:
     """Return the A-distance 2 (1 - 2 error) of two sets of rows, between 0 and 2.
 
     The error is that of a linear least-squares classifier on rows held out, the mean of its errors in both sets; it
-    counts as 1/2 where it is larger, or where a set has a single row. (Ben-David, Blitzer, Crammer, Pereira: Analysis
-    of Representations for Domain Adaptation. NIPS 2006.)
+    counts as 1/2 where it is larger. (Ben-David, Blitzer, Crammer, Pereira: Analysis of Representations for Domain
+    Adaptation. NIPS 2006.)
+
+    Parameters
+    ----------
+    Z : array of shape (n, k)
+    side : int array of shape (n,)
+        0 or 1: the set of each row.
+    of_row : int array of shape (n,)
+        The fold of each row; every fold leaves rows of both sets to learn from.
     """
-    if min(len(A), len(B)) < 2:
-        return 0.0
-    X = np.concatenate([A, B]).astype(np.float64)
-    side = np.repeat([0, 1], [len(A), len(B)])
-    X = np.column_stack([X - X.mean(axis=0), np.ones(len(X))])
-    of_row = folds(X, min(FOLDS, len(A), len(B)), random_state, side)
-    weight = np.repeat([1 / len(A), 1 / len(B)], [len(A), len(B)])
+    X = np.column_stack([Z - Z.mean(axis=0), np.ones(len(Z))]).astype(np.float64)
+    weight = 1 / np.bincount(side)[side]
     wanted = np.where(side == 1, weight, -weight)
     parts = [of_row == fold for fold in range(of_row.max() + 1)]
     grams = [(X[part] * weight[part][:, None]).T @ X[part] for part in parts]
     sums = [X[part].T @ wanted[part] for part in parts]
     gram, total = np.sum(grams, axis=0), np.sum(sums, axis=0)
     ridge = RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
-    wrong = np.zeros(len(X))
+    wrong = np.empty(len(X))
     for part, own_gram, own_sum in zip(parts, grams, sums, strict=True):
         guess = X[part] @ np.linalg.solve(gram - own_gram + ridge, total - own_sum)
         # A row on the border is half wrong.

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 
+from headstart.domain import stack_rows
 from headstart.draws import pick
 from headstart.inputs import Coded
 
@@ -26,7 +27,7 @@ def pseudo_labels(labeler: Any, Zs: np.ndarray, Zt: np.ndarray, labels: Coded) -
     Zs, Zt : arrays of shape (n_s, k) and (n_t, k)
     labels : Coded
     """
-    Z = np.concatenate([Zs, Zt[labels.known]])
+    Z = stack_rows([Zs, Zt[labels.known]])
     codes = np.concatenate([labels.source, labels.target[labels.known]])
     if labeler is None:
         some = pick(Z, MOST_NEIGHBORS, 0)

@@ -20,7 +20,7 @@ WARM = (0.1, 0.02, 0.005)
 WARM_STEPS = 12
 MOST_PIVOTS = 10**9
 MOST_ROUNDS = 100
-#: Steps after which the over-relaxation is set anew, and its bound.
+#: Steps, at least, after which the over-relaxation is set anew, and its bound.
 RELAX_EVERY = 20
 MOST_RELAXED = 1.97
 #: Size of a scaling's logarithm beyond which it is taken into the potentials.
@@ -173,7 +173,7 @@ def _scalings(
     g = _min_rows(C.T, f)
     v = np.exp(np.maximum((guess - g) / reg, -most))
     u, E = np.ones(len(a)), _kernel(C, f, g, reg, dtype)
-    omega, residual, past = 1.0, np.inf, np.inf
+    omega, residual, past, window, look = 1.0, np.inf, np.inf, RELAX_EVERY, RELAX_EVERY
     for n_iter in range(1, max_iter + 1):
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             fresh_u = (E @ (b * v).astype(dtype)).astype(float) ** -power * np.exp(f * ((power - 1) / reg))
@@ -186,7 +186,7 @@ def _scalings(
             f = power * _soft_rows(C, g, np.log(b), reg)
             g = power * _soft_rows(C.T, f, np.log(a), reg)
             u, v, E = np.ones(len(a)), np.ones(len(b)), _kernel(C, f, g, reg, dtype)
-            omega, past = 1.0, np.inf
+            omega, past, window, look = 1.0, np.inf, RELAX_EVERY, n_iter + RELAX_EVERY
             continue
         u, residual = next_u, float(b @ np.abs(v / fresh_v - 1)) / sure
         if residual <= tol:
@@ -194,12 +194,15 @@ def _scalings(
                 break
             omega = 1.0
         v = v ** (1 - omega) * fresh_v**omega
-        if n_iter % RELAX_EVERY == 0:
-            omega, past = _relaxed(omega, residual / past), residual
+        if n_iter == look:
+            omega, past = _relaxed(omega, residual / past, window), residual
+            # The stronger the relaxation, the longer its effect takes to show.
+            window = max(RELAX_EVERY, int(12 / (2 - omega)))
+            look += window
     return E, (u, v), (f, g), residual, n_iter
 
 
-def _relaxed(omega: float, fall: float) -> float:
+def _relaxed(omega: float, fall: float, steps: int) -> float:
     """Return the over-relaxation for the next steps, from that of the last ones and what they left of the residual.
 
     Scaling is a Gauss-Seidel iteration, so its rate tells the best factor (Lehmann, von Renesse, Sambale, Uschmajew:
@@ -207,7 +210,7 @@ def _relaxed(omega: float, fall: float) -> float:
     """
     if fall >= 1:
         return 1 + 0.9 * (omega - 1)
-    rate = fall ** (1 / RELAX_EVERY)
+    rate = fall ** (1 / steps)
     plain = (rate + omega - 1) ** 2 / max(rate * omega**2, 1e-300)
     if fall == 0 or rate <= omega - 1 or plain >= 1:
         return omega
