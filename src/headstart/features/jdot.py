@@ -13,14 +13,14 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from headstart.domain import Domain, Task
 from headstart.draws import pick
-from headstart.errors import InputError, NeedsError
+from headstart.errors import InputError
 from headstart.features.base import AlignedPredictor, AlignedRows, FeatureMethod
 from headstart.features.measures import MOST_EXACT_ROWS, Labels, Measure, costs, measures, numbered, with_labels
 from headstart.features.ot_mapping import barycenters, shift_of
 from headstart.features.transport import Plan, entropic, exact
 from headstart.inputs import rows_of_both
 from headstart.mapping import IdentityMap, Map
-from headstart.method import Knowledge, Needs, fit_learner, is_linear, is_plain, to_mean_one
+from headstart.method import Knowledge, Needs, counts_each, fit_learner, is_linear, is_plain, to_mean_one
 
 #: The least probability that the logarithmic loss knows, and the least share of a row that is fitted.
 LEAST_PROBABILITY = 1e-6
@@ -148,14 +148,14 @@ class JDOT(FeatureMethod):
 
     def _alternate(self, Xs: np.ndarray, ys: Any, ws: Any, target: Domain, learner: Any) -> tuple[Any, Map]:
         labels = numbered(ys, target.y, len(target), "JDOT", classes=target.task == "classification")
-        drawn = self._drawn(Xs, target, labels)
+        s, t = self._drawn(Xs, target, labels)
         source, reached = measures(
-            Xs[drawn[0]],
-            target.X[drawn[1]],
-            replace(labels, source=labels.source[drawn[0]], target=labels.target[drawn[1]]),
+            Xs[s],
+            target.X[t],
+            replace(labels, source=labels.source[s], target=labels.target[t]),
             None,
             self.random_state,
-            weights=tuple(None if w is None else w[at] for w, at in zip((ws, target.weight), drawn, strict=True)),
+            weights=(None if ws is None else ws[s], None if target.weight is None else target.weight[t]),
         )
         C, self.scale_ = costs(source, reached, self.cost_scale)
         C *= self.alpha
@@ -232,12 +232,7 @@ class _Predictor:
     def known_weight(self) -> np.ndarray:
         """The weight of each labelled row, beside the 1 of each row with the labels that were brought."""
         n, known = len(self.domain), self.known
-        if isinstance(self.target_weight, str):
-            if self.target_weight != "balanced":
-                raise NeedsError(f"target_weight must be a number or 'balanced', not {self.target_weight!r}")
-            each = max(1.0, n / max(len(known), 1))
-        else:
-            each = float(self.target_weight)
+        each = counts_each(self.target_weight, n, len(known), least=1.0)
         own = to_mean_one(known.weight)
         return np.full(len(known), each) * (1.0 if own is None else own)
 

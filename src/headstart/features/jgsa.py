@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +31,7 @@ from headstart.method import Needs
 
 #: Columns at most, and the share of a domain's scatter that a squared norm counts, when nothing is said.
 MOST_AUTO, AUTO_UNIT = 10, 0.01
+EPS = np.finfo(float).eps
 
 
 class JGSA(FeatureMethod):
@@ -168,10 +169,11 @@ class JGSA(FeatureMethod):
         S_w = Scatter(1.0, labels.source, none((n_s, 0))).gram(Fs)
         S_t = Scatter(1.0, np.zeros(len(Xt), dtype=int), none((len(Xt), 0))).gram(Ft)
         if self.kernel == "linear":
-            self.reg_ = self._unit(np.trace(S_b) + np.trace(S_w), np.trace(S_t))
+            # Centred rows err by eps times their length.
+            rounding = (100 * EPS) ** 2 * (np.sum(Fs**2) + np.sum(Ft**2))
+            self.reg_ = self._unit(np.trace(S_b) + np.trace(S_w) + np.trace(S_t), rounding)
         else:
-            # k(x, x) = 1 also where the landmarks miss a part of it.
-            self.reg_ = self._unit(*(len(F) * (1 - np.sum(F.mean(axis=0) ** 2)) for F in (Fs, Ft)))
+            self.reg_ = self._unit(*_unit_scatter((len(F), np.sum(F.mean(axis=0) ** 2)) for F in (Fs, Ft)))
         apart, size = self.reg_ * self.divergence * np.eye(r), self.reg_ * self.mu * np.eye(r)
         left = np.block([[self.beta * S_b, none((r, r))], [none((r, r)), self.mu * S_t]])
         right = np.block([[self.beta * S_w + apart, -apart], [-apart, apart + size]])
@@ -207,8 +209,7 @@ class JGSA(FeatureMethod):
             # All of them are source rows.
             return K[np.ix_(rows, rows)] * (1 / self.divergence + 1 / self.mu)
 
-        # The scatter of rows with k(x, x) = 1 about their mean.
-        self.reg_ = self._unit(n_s * (1 - K[:n_s, :n_s].mean()), len(Xt) * (1 - K[n_s:, n_s:].mean()))
+        self.reg_ = self._unit(*_unit_scatter([(n_s, K[:n_s, :n_s].mean()), (len(Xt), K[n_s:, n_s:].mean())]))
         of_class, of_target = np.full(len(X), -1), np.full(len(X), -1)
         of_class[:n_s], of_target[n_s:] = labels.source, 0
         damped = Damped(KernelMatrix(times, among), Scatter(self.beta, of_class, np.zeros((len(X), 0))), self.reg_)
@@ -219,22 +220,33 @@ class JGSA(FeatureMethod):
             nonlocal start
             found = kernel_directions(damped, E, D, k, order, name, start)
             start = found.start
-            B = found.w / self.mu
+            B, C = found.w / self.mu, found.w[:n_s] / self.divergence
             A = B.copy()
-            A[:n_s] += found.w[:n_s] / self.divergence
-            squares = np.einsum("ij,ij->j", A, K @ A) + np.einsum("ij,ij->j", B, K @ B)
-            length = np.sqrt(np.maximum(squares, np.finfo(float).tiny))
+            A[:n_s] += C
+            # ||A||^2 + ||B||^2 by A = B + C, where z is A's value at source rows.
+            of_C = K[:n_s, :n_s] @ C
+            CC, BC = _inner(C, of_C), _inner(C, found.z[:n_s] - of_C)
+            BB = (_inner(found.w, found.z) - self.divergence * CC) / self.mu
+            length = np.sqrt(np.maximum(CC + 2 * BC + 2 * BB, np.finfo(float).tiny))
             Z, A, B = found.z / length, A / length, B / length
             return found, Z[:n_s], Z[n_s:], lambda: (KernelMap(X, A, gamma), KernelMap(X, B, gamma))
 
         return solve
 
-    def _unit(self, scatter_s: float, scatter_t: float) -> float:
-        """Return what multiplies the squared norms, by the total scatter of both domains."""
-        unit = AUTO_UNIT * (scatter_s + scatter_t) / 2 if self.reg is None else self.reg
-        if not unit > np.finfo(float).tiny:
+    def _unit(self, scatter: float, rounding: float) -> float:
+        """Return what multiplies the squared norms, by the scatter of both domains and what of it may be rounding."""
+        if scatter <= rounding:
             raise InputError(f"{type(self).__name__}: the rows of each domain are all the same; give rows that differ")
-        return float(unit)
+        return AUTO_UNIT * float(scatter) / 2 if self.reg is None else self.reg
+
+
+def _unit_scatter(domains: Iterable[tuple[int, float]]) -> tuple[float, float]:
+    """Return the scatter of features of length 1, by numbers of rows and the squared lengths of their means.
+
+    Those of an rbf kernel have that length, also where landmarks miss a part of it.
+    """
+    sizes = list(domains)
+    return sum(n * (1 - mean) for n, mean in sizes), 100 * EPS * sum(n for n, _ in sizes)
 
 
 #: Eigenpairs, source rows and target rows in the common representation, and the maps when they are wanted.
@@ -247,3 +259,8 @@ def _differences(labels: Coded, guessed: np.ndarray) -> np.ndarray:
     k = len(labels.classes)
     both = marginal(len(labels.source), len(guessed)) * np.sqrt(k)
     return np.hstack([both, conditional(labels.source, guessed, k)])
+
+
+def _inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the inner products of columns, shape (k,)."""
+    return np.einsum("ij,ij->j", a, b)

@@ -223,11 +223,23 @@ class Damped:
                 seen = image[span.start - rows.start : span.stop - rows.start]
             else:
                 seen = self.K.times(span, columns, u)
-            inner, at = np.zeros_like(seen), self.rows - span.start
-            inner[at] = cho_solve((self.L, True), self._centred(seen)[at], check_finite=False)
-            image -= self.K.times(rows, span, self._centred(inner))
+            image -= self.K.times(rows, span, self._held_back(seen))
         image /= self.reg
         return image
+
+    def coefficients(self, u: np.ndarray) -> np.ndarray:
+        """Return a with K a = S u, for u of shape (n, b)."""
+        a = u.copy()
+        if self.damps:
+            a[self.span] -= self._held_back(self.K.times(self.span, slice(0, len(u)), u))
+        a /= self.reg
+        return a
+
+    def _held_back(self, seen: np.ndarray) -> np.ndarray:
+        """Return Pi (reg/v I + Pi K Pi)^-1 Pi K u by the rows of K u in the span."""
+        inner, at = np.zeros_like(seen), self.rows - self.span.start
+        inner[at] = cho_solve((self.L, True), self._centred(seen)[at], check_finite=False)
+        return self._centred(inner)
 
     def _centred(self, z: np.ndarray) -> np.ndarray:
         return centred(z, self.within.group[self.span])
@@ -298,9 +310,8 @@ def kernel_directions(
     values, y = values[kept], y[:, kept] / np.sqrt(values[kept])
     Gy = D.E @ y[m:]
     Gy[seen] += root * centred(y[:m], group)
-    z = damped.times(every, every, Gy)
-    z -= SE @ np.linalg.solve(core, E.T @ z)
-    a = (Gy - N.times(z)) / reg
+    # E'z by S, and not from z: a large E makes z nearly orthogonal to it.
+    a = damped.coefficients(Gy - E @ np.linalg.solve(core, SE.T @ Gy))
     z = K.times(every, every, a)
     right = K.times(every, every, reg * a + N.times(z)) * values
     left = K.times(every, every, D.times(z))

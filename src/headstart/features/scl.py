@@ -123,12 +123,12 @@ class SCL(FeatureMethod):
         X, P = stack_rows([Xs, Xt]), stack_rows([on_s[:, self.pivots_], on_t[:, self.pivots_]])
         rows = pick(X, MOST_EXACT, self.random_state) if min(X.shape) > MOST_EXACT else slice(None)
         W = pivot_predictors(X[rows], P[rows], self.pivots_, self.reg)
-        theta, self.values_ = left_singular_vectors(W, self.n_components)
+        theta, values = left_singular_vectors(W, self.n_components)
         center = column_means(X)
         variance = total_variance(X)
         of_new = mean_squares(np.asarray(X @ theta - center @ theta))
         varies = of_new > LEAST_SHARE**2 * variance
-        theta, self.n_components_ = theta[:, varies], int(varies.sum())
+        theta, self.values_, self.n_components_ = theta[:, varies], values[varies], int(varies.sum())
         if not self.n_components_:
             raise InputError("SCL: no feature says anything about another one; there is nothing to learn from pivots")
         A = theta * (self.scale * np.sqrt(variance / self.n_components_ / of_new[varies]))
@@ -184,10 +184,10 @@ def pivot_predictors(X: Any, P: Any, pivots: np.ndarray, reg: float) -> np.ndarr
         G = products(X, X)
         G -= n * np.outer(mean, mean)
         G[np.diag_indices(d)] += penalty
-        # LAPACK works in place on columns, and G' = G.
         right = np.zeros((d, 2 * m), order="F")
         right[:, :m] = (products(X, P.toarray() if isinstance(X, np.ndarray) else P) - n * np.outer(mean, share)) / sd
         right[pivots, m + np.arange(m)] = 1.0
+        # LAPACK works in place on columns, and G' = G.
         solved = cho_solve(cho_factor(G.T, lower=True, overwrite_a=True), right, overwrite_b=True)
         B, A = solved[:, :m], solved[:, m:]
     else:
