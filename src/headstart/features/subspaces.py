@@ -88,10 +88,10 @@ def principal_axes(X: Any, center: bool, name: str, whose: str) -> PrincipalAxes
             norms = norms - 2 * along + mean @ mean
             G = G - along[:, None] - along[None, :] + mean @ mean if wide else G - n * np.outer(mean, mean)
     values, vectors = eigh(G, driver="evd")
-    # What rounding leaves of a constant column is no direction: centred rows err by eps, sparse products by eps too,
-    # but the latter are squares already.
+    # What rounding leaves of a constant column is no direction: a mean of n numbers errs by n eps at most, and centred
+    # rows by that; sparse products are not centred before they are squared.
     eps = np.finfo(float).eps
-    rounding = n * (mean @ mean) * ((4 * eps) ** 2 if dense else 4 * eps)
+    rounding = n * (mean @ mean) * ((4 * n * eps) ** 2 if dense else 4 * n * eps)
     kept = values > max(values[-1] * max(n, d) * eps, rounding, np.finfo(float).tiny)
     if not kept.any():
         raise InputError(f"{name}: {whose} rows are all the same and span no subspace; give rows that differ")
