@@ -9,7 +9,7 @@ import pytest
 import headstart
 from headstart import Domain
 from headstart.catalogue import ENTRIES
-from headstart.checks import CHECKS, example, learner_for
+from headstart.checks import CHECKS, example, learner_for, pairs_in
 from headstart.delivery import Plan, fit_together
 from headstart.method import Method, RowMethod
 
@@ -51,8 +51,10 @@ def test_a_model_of_every_method_is_saved_without_pickle_and_predicts_the_same_w
     method = entry.load()()
     task = method.needs.tasks[0]
     X, y, domain = example(task)
+    pair = pairs_in(X, domain) if method.needs.pairs else np.full(len(X), np.nan)
     source, target = (
-        Domain(X[domain == name], y[domain == name], name=name, task=task) for name in ("source", "target")
+        Domain(X[domain == name], y[domain == name], name=name, task=task, pair=pair[domain == name])
+        for name in ("source", "target")
     )
     model, _ = fit_together(method, learner_for(task), source, target, Plan(task))
     model.save(tmp_path / "model", check_on=X)

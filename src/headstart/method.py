@@ -240,7 +240,7 @@ def unmet_needs(method: Method, learner: Any, *, task: Task | None = None, targe
     if target is not None and needs.target_labels and not target.n_labelled:
         return "needs labelled target rows, and there are none"
     if target is not None and needs.pairs and target.pair is None:
-        return "learns from paired rows; say with pair=... what was measured in each row"
+        return "learns from paired rows; say with pair=... (--pair) what was measured in each row"
     if target is not None and needs.dense and issparse(target.X):
         return "takes no sparse rows"
     return None

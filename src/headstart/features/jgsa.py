@@ -22,6 +22,7 @@ from headstart.features.scatter import (
     features,
     kernel_directions,
     kernel_settings,
+    warn_when_rough,
 )
 from headstart.features.subspaces import dimension_of
 from headstart.inputs import Coded, coded
@@ -156,6 +157,7 @@ class JGSA(FeatureMethod):
             settled = np.array_equal(before, guessed)
             self.n_iter_ += 1
         self.values_, self.residual_, self.n_components_ = found.values, found.residual, len(found.values)
+        warn_when_rough(self.residual_, name)
         return maps()
 
     def _on_features(self, Xs: Any, Xt: Any, labels: Coded, k: int) -> Problem:

@@ -21,6 +21,7 @@ from headstart.features.scatter import (
     features,
     kernel_directions,
     kernel_settings,
+    warn_when_rough,
 )
 from headstart.inputs import coded
 from headstart.kernels import median_gamma, rbf
@@ -132,6 +133,7 @@ class SCA(FeatureMethod):
             found = directions(spread.gram(space.Phi), right, self.n_components, name)
             mapped = space.map_of(found.w)
         self.values_, self.residual_ = found.values, found.residual
+        warn_when_rough(self.residual_, name)
         return mapped, mapped
 
     def _on_rows(self, Xs: Any, Xt: Any, spread: Scatter, drawn: Scatter) -> tuple[Directions, Map]:

@@ -22,13 +22,17 @@ from scipy.linalg import cho_solve, cholesky, eigh
 from headstart.domain import stack_rows
 from headstart.draws import pick
 from headstart.errors import InputError
-from headstart.features.components import LEAST_SHARE, MOST_WHOLE, SPARE_COLUMNS, TOLERANCE, top_eigenpairs
+from headstart.features.components import DEPTH, LEAST_SHARE, SPARE_COLUMNS, TOLERANCE, top_eigenpairs
 from headstart.features.representation import rank_for, thin_svd
 from headstart.kernels import median_gamma, rbf
 from headstart.mapping import KernelMap, LinearMap, Map
 
 #: Rows that are centred at once.
 BLOCK = 8192
+#: Rows up to which the exact kernel's problem is solved whole; it is also where a Krylov space would be half of it.
+MOST_WHOLE = 500
+#: Eigenvalues of an exact kernel below this share of the largest that there could be are left out.
+ROUNDING = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +175,7 @@ def directions(left: np.ndarray, right: np.ndarray, k: int, name: str) -> Direct
     values, w = eigh(left, right, subset_by_index=(max(r - k, 0), r - 1))
     kept = _that_count(values[::-1], name)
     values, w = values[::-1][kept], w[:, ::-1][:, kept]
-    return Directions(w, values, _residual(left @ w, right @ w * values, name))
+    return Directions(w, values, _residual(left @ w, right @ w * values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +277,7 @@ def kernel_directions(
     order : int array of shape (n,)
         The rows in an order of their own, in which chance is dealt out.
     name : str
-        Who asks, for the warning when the residual stays above 1e-6.
+        Who asks, for messages.
     start : array of shape (rows that D sees + c_D, b), optional
         The `start` of a similar problem's answer.
     """
@@ -294,9 +298,13 @@ def kernel_directions(
         back = np.linalg.solve(core, along_E)
         return np.concatenate([root * centred(z - SE[seen] @ back, group), along_D - (D.E.T @ SE) @ back])
 
+    # What the kernel's rounding makes of the eigenvalues: those below are left out, and the residual is asked for
+    # beside it.
+    largest = K.times(every, every, np.ones((n, 1))).max()
+    floor = ROUNDING * (D.weight + np.linalg.norm(D.E.T @ D.E, 2)) * largest / reg
     size = m + D.E.shape[1]
     k = min(k, sum(len(rows) - 1 for rows in D.groups() if len(rows)) * (root > 0) + D.E.shape[1])
-    if size <= MOST_WHOLE:
+    if size <= max(MOST_WHOLE, 2 * (k + SPARE_COLUMNS) * (DEPTH + 1)):
         whole = apply(np.eye(size))
         values, y = eigh((whole + whole.T) / 2, subset_by_index=(size - k, size - 1))
         values, y = values[::-1], y[:, ::-1]
@@ -305,8 +313,9 @@ def kernel_directions(
         first[np.argsort(np.argsort(order)[seen])] = first[:m].copy()
         if start is not None:
             first[:, : start.shape[1]] = start
-        values, y = top_eigenpairs(apply, first, k)
-    kept = _that_count(values, name)
+        values, y = top_eigenpairs(lambda y: apply(y) + floor * y, first, k)
+        values = values - floor
+    kept = _that_count(values, name, floor)
     values, y = values[kept], y[:, kept] / np.sqrt(values[kept])
     Gy = D.E @ y[m:]
     Gy[seen] += root * centred(y[:m], group)
@@ -315,18 +324,21 @@ def kernel_directions(
     z = K.times(every, every, a)
     right = K.times(every, every, reg * a + N.times(z)) * values
     left = K.times(every, every, D.times(z))
-    return KernelDirections(a, values, _residual(left, right, name), z, y)
+    return KernelDirections(a, values, _residual(left, right), z, y)
 
 
-def _that_count(values: np.ndarray, name: str) -> np.ndarray:
-    kept: np.ndarray = values > max(values[0] * LEAST_SHARE, np.finfo(float).tiny)
+def _that_count(values: np.ndarray, name: str, floor: float = np.finfo(float).tiny) -> np.ndarray:
+    kept: np.ndarray = values > max(values[0] * LEAST_SHARE, floor)
     if not kept.any():
         raise InputError(f"{name}: the rows do not vary in any direction to learn from; give rows that differ")
     return kept
 
 
-def _residual(left: np.ndarray, right: np.ndarray, name: str) -> float:
-    residual = float((np.linalg.norm(left - right, axis=0) / np.linalg.norm(right, axis=0)).max())
+def _residual(left: np.ndarray, right: np.ndarray) -> float:
+    return float((np.linalg.norm(left - right, axis=0) / np.linalg.norm(right, axis=0)).max())
+
+
+def warn_when_rough(residual: float, name: str) -> None:
+    """Warn when the eigenproblem was solved to a residual above 1e-6."""
     if residual > TOLERANCE:
         warnings.warn(f"{name}: the eigenproblem was solved to a residual of {residual:.1e} only", stacklevel=4)
-    return residual
