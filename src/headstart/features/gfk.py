@@ -67,7 +67,7 @@ class GFK(FeatureMethod):
            [0.3183, 0.5   ]])
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any")
 
     def __init__(
         self,

@@ -85,7 +85,7 @@ class JDA(FeatureMethod):
     True
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True, tasks=("classification",))
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any", tasks=("classification",))
 
     def __init__(
         self,

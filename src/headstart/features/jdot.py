@@ -96,7 +96,7 @@ class JDOT(FeatureMethod):
     True
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True, dense=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any", dense=True)
 
     def __init__(
         self,

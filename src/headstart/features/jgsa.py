@@ -108,7 +108,7 @@ class JGSA(FeatureMethod):
     True
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True, dense=True, tasks=("classification",))
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any", dense=True, tasks=("classification",))
 
     def __init__(
         self,

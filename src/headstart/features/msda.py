@@ -77,7 +77,7 @@ class MSDA(FeatureMethod):
     array([[1.  , 0.  , 0.64, 0.64]])
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any")
 
     def __init__(
         self,

@@ -120,7 +120,7 @@ class OTMapping(FeatureMethod):
     (array([ 7.,  8., 13.]), array([[13.5]]), 54.0)
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True, dense=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any", dense=True)
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ class QuantileAlignment(FeatureMethod):
     array([ 10.,  40., 900., 470., 901.])
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True, dense=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any", dense=True)
 
     def __init__(self, n_quantiles: int | None = None, target_weight: float | str = "balanced") -> None:
         self.n_quantiles = n_quantiles

@@ -90,7 +90,7 @@ class SCA(FeatureMethod):
     True
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True, tasks=("classification",))
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any", tasks=("classification",))
 
     def __init__(
         self,

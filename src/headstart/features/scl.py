@@ -92,7 +92,7 @@ class SCL(FeatureMethod):
     True
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any")
 
     def __init__(
         self,

@@ -73,7 +73,7 @@ class SFA(FeatureMethod):
     (True, True, False)
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any")
 
     def __init__(
         self,

@@ -109,7 +109,7 @@ class SSTCA(FeatureMethod):
     True
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any")
 
     def __init__(
         self,

@@ -58,7 +58,7 @@ class SubspaceAlignment(FeatureMethod):
     True
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any")
 
     def __init__(
         self,

@@ -69,7 +69,7 @@ class TCA(FeatureMethod):
     True
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any")
 
     def __init__(
         self,

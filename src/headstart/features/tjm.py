@@ -91,7 +91,7 @@ class TJM(FeatureMethod):
     True
     """
 
-    needs: ClassVar[Needs] = Needs(target_rows=True)
+    needs: ClassVar[Needs] = Needs(target_rows=True, learner="any")
 
     def __init__(
         self,
