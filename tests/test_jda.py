@@ -146,6 +146,26 @@ def test_a_start_from_the_round_before_changes_no_answer(monkeypatch):
     assert method.residual_ <= 1e-6
 
 
+def test_the_default_penalty_is_a_thousandth_of_the_spread_whatever_the_unit():
+    Xs, Xt, ys, _ = domains()
+    X = np.vstack([Xs, Xt])
+    for kernel, P in (("primal", X), ("linear", X @ X.T), ("rbf", rbf(X, X, 0.1))):
+        method = JDA(n_components=2, kernel=kernel, gamma=0.1).fit(Xs, Xt, ys)
+        assert method.reg_ == pytest.approx(1e-3 * ((P - P.mean(axis=0)) ** 2).sum())
+    for kernel in ("primal", "linear"):
+        Z = represent(JDA(n_components=2, kernel=kernel), Xs, Xt, ys)
+        np.testing.assert_allclose(represent(JDA(n_components=2, kernel=kernel), 50 * Xs, 50 * Xt, ys), Z, atol=1e-6)
+
+
+def test_many_rows_do_not_make_little_differences_count_for_all():
+    # Target classes lie ten per cent further out: so their means differ along what tells the classes apart.
+    rng = np.random.default_rng(0)
+    centres, ys, yt = 0.7 * rng.normal(size=(4, 50)), np.arange(8000) % 4, np.arange(8000) % 4
+    Xs = centres[ys] + rng.normal(size=(8000, 50))
+    Xt = 1.1 * centres[yt] + 0.5 + rng.normal(size=(8000, 50))
+    assert (JDA().fit(Xs, Xt, ys).pseudo_labels_ == yt).mean() > 0.98
+
+
 def test_the_labeler_guesses():
     class Second(KNeighborsClassifier):
         def predict(self, X):

@@ -6,8 +6,9 @@ words and pairs of words that occur in most reviews of both categories together,
 papers or 400 as in CORAL's; TF-IDF, rows of length 1. (Of plain occurrences, occurrences in rows of length 1, and
 TF-IDF, the last has the best cross-validated accuracy within each of the four categories.)
 
-The learner is logistic regression, its penalty chosen by cross-validation on the source alone. Methods have the
-settings of their papers, which are their defaults here.
+The learner is logistic regression, its penalty chosen by cross-validation on the source alone. Methods have their
+defaults: the settings of their papers, and where these say nothing, such as SCL's ridge penalty and the size of new
+features beside old ones, settings chosen without target labels.
 """
 
 from __future__ import annotations

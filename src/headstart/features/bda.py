@@ -32,8 +32,9 @@ class BDA(JDA):
         the penalty on the dual coefficients A ("linear"); or exp(-gamma ||x - x'||^2).
     gamma : float, optional
         Width of the rbf kernel; by default 1 / median squared distance between the rows of both domains.
-    reg : float, default 1.0
-        :math:`\lambda`, more than zero; 0.1 in the authors' programs. Larger means less adaptation.
+    reg : float, optional
+        :math:`\lambda`, more than zero; larger means less adaptation. 0.1 in the authors' programs, where rows have
+        length one; by default as in :class:`JDA`, a thousandth of the total spread.
     balance : float or "estimated", default "estimated"
         :math:`\mu`, from 0, where the means of all rows count, to 1, where those of classes do. "estimated": the share
         of the classes in what tells the domains apart, by A-distances of linear classifiers, each time that classes
@@ -59,7 +60,7 @@ class BDA(JDA):
 
     Attributes
     ----------
-    balance_, values_, residual_, gamma_, rank_, n_iter_, pseudo_labels_
+    balance_, values_, residual_, reg_, gamma_, rank_, n_iter_, pseudo_labels_
         The balance used last; the others as in :class:`JDA`.
 
     References
@@ -83,7 +84,7 @@ class BDA(JDA):
         n_components: int = 20,
         kernel: str = "primal",
         gamma: float | None = None,
-        reg: float = 1.0,
+        reg: float | None = None,
         balance: float | str = "estimated",
         weighted: bool = False,
         max_iter: int = 10,

@@ -14,12 +14,14 @@ from headstart.errors import InputError
 
 #: Columns of P up to which the problem is solved whole; beyond, by a block Krylov method.
 MOST_WHOLE = 1500
-#: The residual that is asked for, relative to the right-hand side, both in the norm of its inverse.
+#: The residual that is asked for, relative to the right-hand side (its largest), in the norm of its inverse.
 TOLERANCE = 1e-6
 #: Block Krylov: columns beyond those asked for, blocks before a restart, restarts.
 SPARE_COLUMNS, DEPTH, MOST_RESTARTS = 12, 8, 40
 #: Components whose eigenvalue is smaller than this share of the largest are left out: rounding errors are near.
 LEAST_SHARE = 1e-9
+#: Up to this share, eigenvalues are found to the tolerance each; smaller ones as well as those at this share.
+SMALL_SHARE = 1e-6
 #: So are they where a component's spread is no more than this share of its distance from zero.
 LEAST_SPREAD = 1e-12
 #: Rows of P that are centred at once.
@@ -28,7 +30,7 @@ BLOCK = 4096
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """Components P a of variance 1: coefficients a (r, k), eigenvalues (k,), and the largest relative residual."""
+    """Components P a of variance 1: coefficients a (r, k), eigenvalues (k,), and the relative residual."""
 
     a: np.ndarray
     values: np.ndarray
@@ -121,7 +123,7 @@ def components(
     # In the norm of the right-hand side's inverse, where a strong discrepancy does not drown all else.
     right = root.solve(V @ (V.T @ b) + reg * b) * values
     left = root.solve(to_a.adjoint(P.T @ image))
-    residual = float((np.linalg.norm(left - right, axis=0) / np.linalg.norm(right, axis=0)).max())
+    residual = float(np.linalg.norm(left - right, axis=0).max() / np.linalg.norm(right, axis=0).max())
     if residual > TOLERANCE:
         warnings.warn(f"{name}: the eigenproblem was solved to a residual of {residual:.1e} only", stacklevel=3)
     # The sign, too, is not to hang on the order of the rows: the longer tail is on the right.
@@ -136,6 +138,16 @@ def spread_matrix(P: np.ndarray) -> np.ndarray:
         centred = P[start : start + BLOCK] - mean
         total += centred.T @ centred
     return total
+
+
+def total_spread(P: np.ndarray) -> float:
+    """Return tr P' H P, more than zero also where rows don't vary, without a copy of P.
+
+    >>> total_spread(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    2.0
+    """
+    size, mean = float(np.vdot(P, P)), P.mean(axis=0)
+    return max(size - len(P) * float(mean @ mean), LEAST_SHARE * size) or 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +215,7 @@ def top_eigenpairs(
             values, vectors = values[::-1][:width], vectors[:, ::-1][:, :width]
             block = Q @ vectors
             gaps = np.linalg.norm(AQ @ vectors[:, :k] - block[:, :k] * values[:k], axis=0)
-            if (gaps <= tolerance * values[:k]).all():
+            if (gaps <= tolerance * np.maximum(values[:k], SMALL_SHARE * values[0])).all():
                 return values[:k], block[:, :k]
             if len(basis) > DEPTH:
                 break

@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.errors import InputError
 from headstart.features.base import FeatureMethod
-from headstart.features.components import MOST_WHOLE, components, spread_matrix
+from headstart.features.components import MOST_WHOLE, components, spread_matrix, total_spread
 from headstart.features.discrepancy import conditional, marginal, to_unit_norm
 from headstart.features.pseudo_labels import pseudo_labels
 from headstart.features.representation import representation
@@ -17,6 +17,8 @@ from headstart.inputs import coded
 from headstart.mapping import Map
 from headstart.method import Needs
 
+#: The penalty beside the total spread, by default.
+SHARE = 1e-3
 #: Classes of target rows, as numbers (-1: none), to columns E of shape (n_s + n_t, c).
 Differences = Callable[[np.ndarray], np.ndarray]
 
@@ -43,8 +45,11 @@ class JDA(FeatureMethod):
         and the penalty on the dual coefficients A, as in the paper's tables ("linear"); or exp(-gamma ||x - x'||^2).
     gamma : float, optional
         Width of the rbf kernel; by default 1 / median squared distance between the rows of both domains.
-    reg : float, default 1.0
-        :math:`\lambda`, more than zero; 1 for objects and 0.1 for digits in the paper. Larger means less adaptation.
+    reg : float, optional
+        :math:`\lambda`, more than zero; larger means less adaptation. In the paper 1 for objects and 0.1 for digits,
+        where rows have length one; with many rows, or longer ones, that gives up every direction in which class means
+        differ, be it ever so little. By default a thousandth of the total spread tr K H K (or tr X'H X for "primal",
+        which on the paper's objects is 1, about).
     max_iter : int, default 10
         Times that the components are found, at most; 10 in the paper.
     labeler : classifier, optional
@@ -64,8 +69,8 @@ class JDA(FeatureMethod):
 
     Attributes
     ----------
-    values_, residual_, gamma_, rank_, n_iter_, pseudo_labels_
-        Spread over penalty of each component, the eigenproblem's largest relative residual, kernel width, landmarks
+    values_, residual_, reg_, gamma_, rank_, n_iter_, pseudo_labels_
+        Spread over penalty of each component, the eigenproblem's relative residual, penalty, kernel width and landmarks
         used (None: none), times that components were found, and the classes of the target rows as guessed or known.
 
     References
@@ -92,7 +97,7 @@ class JDA(FeatureMethod):
         n_components: int = 20,
         kernel: str = "primal",
         gamma: float | None = None,
-        reg: float = 1.0,
+        reg: float | None = None,
         max_iter: int = 10,
         labeler: Any = None,
         whiten: bool = False,
@@ -121,13 +126,14 @@ class JDA(FeatureMethod):
         self.gamma_, self.rank_ = space.gamma, space.rank
         P, n_s, k = space.P, space.n_s, len(labels.classes)
         spread = spread_matrix(P) if P.shape[1] <= MOST_WHOLE else None
+        self.reg_ = SHARE * total_spread(P) if self.reg is None else self.reg
         differences = self.differences(Xs, Xt, labels.source, k)
         target, start = np.where(labels.known, labels.target, -1), None
         self.n_iter_ = 0
         while self.n_iter_ < self.max_iter:
             self.n_iter_ += 1
             E = to_unit_norm(differences(target))
-            found = components(P, self.n_components, E, self.reg, start=start, spread=spread, name=name)
+            found = components(P, self.n_components, E, self.reg_, start=start, spread=spread, name=name)
             a = found.scaled(self.whiten)
             Z, start, before = P @ a, found.a, target
             target = pseudo_labels(self.labeler, Z[:n_s], Z[n_s:], labels)

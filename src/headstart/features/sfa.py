@@ -43,7 +43,9 @@ class SFA(FeatureMethod):
     n_components : int, default 100
         K; the paper's number. Fewer where the graph has fewer dimensions.
     gamma : float, default 0.6
-        :math:`\gamma`; the paper's value. Larger: the learner leans more on the new features.
+        :math:`\gamma`; the paper's value. How much the new features vary, all together, beside the old ones: U is
+        scaled such that their total variance is :math:`\gamma^2` times that of the old ones, since the length of
+        eigenvectors says nothing about the rows. Larger: the learner leans more on the new features.
     target_weight : float or "balanced", default "balanced"
         What a labelled target row counts beside a source row when the learner is fitted; "balanced" lets
         them together count as much as all source rows, and each at least 1.

@@ -50,7 +50,7 @@ class TCA(FeatureMethod):
     Attributes
     ----------
     values_, residual_, gamma_, rank_
-        The values :math:`\theta`, the eigenproblem's largest relative residual, kernel width, and landmarks used (None:
+        The values :math:`\theta`, the eigenproblem's relative residual, kernel width, and landmarks used (None:
         none).
 
     References

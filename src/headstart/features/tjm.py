@@ -73,7 +73,7 @@ class TJM(FeatureMethod):
     objectives_ : array of shape (n_iter_,)
         The objective after each step.
     values_, residual_, gamma_, rank_, n_iter_
-        Spread over penalty of each component, the last eigenproblem's largest relative residual, kernel width,
+        Spread over penalty of each component, the last eigenproblem's relative residual, kernel width,
         landmarks used (None: none), and steps.
 
     References
