@@ -76,6 +76,7 @@ def digits_rows(folder: Path, task: str, draw: int) -> Rows:
     return Rows(source.X, source.y, target.X, target.y)
 
 
+JDA_SETTINGS = {"n_components": 100, "labeler": LEARNERS[UNIT_1NN]()}
 #: SCA's paper chooses on held-out source rows.
 SCA_GRID = {"beta": (0.1, 0.3, 0.5, 0.7, 0.9), "delta": (1e-3, 0.1, 1.0, 10.0, 100.0), "n_components": (20, 60)}
 OFFICE_TRIALS = (
@@ -84,6 +85,10 @@ OFFICE_TRIALS = (
     Trial("PCA to 100", prepare=joint_pca(100)),
     Trial("CORAL", "coral", learner=SVM),
     Trial("SA", "subspace-alignment", {"n_components": 80}, SVM),
+    Trial("TCA", "tca", {"n_components": 20}, UNIT_1NN, unit_rows),
+    Trial("JDA", "jda", {**JDA_SETTINGS, "kernel": "linear", "reg": 1.0}, UNIT_1NN, unit_rows),
+    Trial("TJM", "tjm", {"n_components": 20}, UNIT_1NN, unit_rows),
+    Trial("BDA", "bda", {**JDA_SETTINGS, "kernel": "linear", "reg": 1.0}, UNIT_1NN, unit_rows),
     Trial("GFK", "gfk", {"n_components": 20}),
     Trial("GFK and SVM", "gfk", {"n_components": 20}, SVM),
     Trial("SCA", "sca", {"rank": 400, "reg": 1e-3}, prepare=unit_rows, grid=SCA_GRID),
@@ -95,9 +100,13 @@ OFFICE_TRIALS = (
 )
 DIGITS_TRIALS = (
     Trial("1NN"),
-    Trial("SVM", learner=SVM),
+    Trial("linear SVM", learner=SVM),
     Trial("PCA", prepare=joint_pca(100)),
     Trial("CORAL", "coral", learner=SVM),
+    Trial("TCA", "tca", {"n_components": 100}, UNIT_1NN, unit_rows),
+    Trial("JDA", "jda", {**JDA_SETTINGS, "kernel": "primal", "reg": 0.1}, UNIT_1NN, unit_rows),
+    Trial("TJM", "tjm", {"n_components": 100}, UNIT_1NN, unit_rows),
+    Trial("BDA", "bda", {**JDA_SETTINGS, "kernel": "primal", "reg": 0.1}, UNIT_1NN, unit_rows),
     Trial("GFK", "gfk", {"n_components": 100, "center": False}),
     Trial("SCA", "sca", {"rank": 400, "reg": 1e-3}, prepare=unit_rows, grid=SCA_GRID),
     Trial("JGSA", "jgsa", {"n_components": 100, "reg": 1.0, "beta": 0.01}, prepare=unit_rows),
@@ -112,6 +121,7 @@ DIGITS_TRIALS = (
 SAMPLED_TRIALS = (
     Trial("NA"),
     Trial("SA", "subspace-alignment", {"n_components": 80}),
+    Trial("TCA", "tca", {"n_components": 80, "reg": 1.0}),
     # The program of the table solves the transport ten times.
     Trial("OT", "ot-mapping", {"transport": "lpl1", "reg": 2, "reg_class": 1, "cost_scale": "median", "max_rounds": 9}),
 )

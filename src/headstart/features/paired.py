@@ -76,7 +76,7 @@ class PairedMethod(FeatureMethod):
         name = type(self).__name__
         Xs, names = knowledge.arrays["X"], knowledge.arrays["pair"]
         if names is None or target.pair is None:
-            raise NeedsError(f"{name} learns from paired rows; say with pair=... (--pair) what was measured in each row")
+            raise NeedsError(f"{name} learns from paired rows; say with pair=... (--pair) what each row measured")
         pairs = paired_rows(names, target.pair, name)
         if not len(pairs):
             raise NeedsError(f"{name} learns from paired rows, and no value of pair stands in both domains")

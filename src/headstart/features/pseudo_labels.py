@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 
 from headstart.domain import stack_rows
 from headstart.draws import pick
 from headstart.inputs import Coded
+from headstart.method import fit_learner
 
 #: Source rows among which the nearest is looked for, at most; more are drawn from.
 MOST_NEIGHBORS = 5000
@@ -32,5 +32,5 @@ def pseudo_labels(labeler: Any, Zs: np.ndarray, Zt: np.ndarray, labels: Coded) -
     if labeler is None:
         some = pick(Z, MOST_NEIGHBORS, 0)
         Z, codes, labeler = Z[some], codes[some], KNeighborsClassifier(1)
-    guessed = np.asarray(clone(labeler).fit(Z, codes).predict(Zt))
+    guessed = np.asarray(fit_learner(labeler, Z, codes).predict(Zt))
     return np.where(labels.known, labels.target, guessed)
