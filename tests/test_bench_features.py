@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from headstart.bench import features, printed, trials
+from headstart.bench import amazon, features, printed, trials
 from headstart.bench.pictures import OFFICE, office_surf, z_scores
 from headstart.bench.trials import Rows, Score, Table, Trial, lines_of
 from headstart.cli import run_command
@@ -112,6 +112,34 @@ def test_domains_are_standardised_each_by_itself(office):
         np.testing.assert_allclose(domain.X.mean(axis=0), 0, atol=1e-12)
         np.testing.assert_allclose(domain.X.std(axis=0, ddof=1), 1)
     assert not z_scores(np.ones((3, 2))).any()
+
+
+def test_reviews_are_counted_over_both_domains_and_brought_to_axes(tmp_path):
+    folder = tmp_path / "amazon_reviews"
+    folder.mkdir()
+    for name, good in (("books", "gripping plot"), ("dvd", "great acting")):
+        lines = [f"{good} so good,1" if i % 2 else "dull and bad,0" for i in range(20)]
+        (folder / f"{name}.csv").write_text("text,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    Xs, ys, Xt, yt = amazon.reviews(tmp_path, "B->D")
+    assert Xs.shape == Xt.shape
+    assert Xs.dtype == np.float32
+    np.testing.assert_allclose(np.asarray(Xs.multiply(Xs).sum(axis=1)).ravel(), 1, rtol=1e-5)
+    assert ys.tolist() == yt.tolist() == [0, 1] * 10
+    Zs, Zt = amazon.latent_axes(2)(Xs, Xt)
+    for Z in (Zs, Zt):
+        np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-7)
+        assert Z.shape == (20, 2)
+
+
+def test_a_grid_is_chosen_on_held_out_source_rows():
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    Xs = rng.normal(size=(80, 3)) + np.outer(y, [4.0, 0.0, 0.0])
+    Xt = Xs + [9.0, 0.0, 0.0]
+    grid = {"n_features": (1, 3), "relevance": (0.0,)}  # by stability alone, one column is one that tells nothing
+    learner = features.LEARNERS["1NN"]()
+    chosen = trials.chosen_on_source(trials.make("feature-selection"), grid, learner, Xs, y, Xt)
+    assert chosen == {"n_features": 3, "relevance": 0.0}
 
 
 def test_the_command_shows_ours_beside_print(office, capsys):

@@ -146,8 +146,8 @@ class Line:
         deviation below is `tasks_within_sd`.
     tasks_within_sd : int, optional
     gain : tuple, optional
-        Over the line without transfer that has the same learner (or over the first), with a 95 % interval; the tasks
-        are the units.
+        Over the line without transfer that has the same rows and learner (or learner, or over the first), with a 95 %
+        interval; the tasks are the units.
     seconds : float
         A fit, on average.
     """
@@ -264,16 +264,16 @@ def lines_of(name: str, table: Table, trials: Sequence[Trial], scores: Sequence[
 
 
 def _without_transfer(trial: Trial, trials: Sequence[Trial], found: Sequence[Line]) -> Mapping[str, float] | None:
-    """Return what was reached on the rows as they are, with the same learner, or else by the first trial."""
+    """Return what the nearest line without a method reached: that of the same rows and learner, or the first."""
     if trial.method is None and trial.prepare is None:
         return None
-    plain = [
-        (of.learner, line.tasks)
-        for line, of in zip(found, trials, strict=False)
-        if of.method is None and of.prepare is None
+    plain = [(of, line.tasks) for line, of in zip(found, trials, strict=False) if of.method is None]
+    alike = [
+        tasks for of, tasks in plain if trial.method and (of.prepare, of.learner) == (trial.prepare, trial.learner)
     ]
-    alike = [tasks for learner, tasks in plain if learner == trial.learner]
-    return next(iter([*alike, *(tasks for _, tasks in plain)]), None)
+    raw = [(of, tasks) for of, tasks in plain if of.prepare is None]
+    alike += [tasks for of, tasks in raw if of.learner == trial.learner]
+    return next(iter([*alike, *(tasks for _, tasks in raw)]), None)
 
 
 def _within(tasks: Mapping[str, float], printed: Mapping[str, float], sds: Sequence[float]) -> int:
