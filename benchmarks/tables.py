@@ -38,6 +38,42 @@ COLUMNS = {
         "units": ("of", "{}"),
         "seconds": ("seconds", "{:.2f}"),
     },
+    "features_speed": {
+        "rows": ("rows of each domain", "{:,}"),
+        "method": ("method", "{}"),
+        "cell": ("by", "{}"),
+        "seconds": ("seconds", "{:.3f}"),
+        "times_ours": ("times ours", "{:.1f}"),
+        "mib": ("memory, MiB more", "{:.0f}"),
+        "peak_mib": ("peak, MiB", "{:.0f}"),
+        "accuracy": ("accuracy left", "{:.3f}"),
+        "failed": ("", "{}"),
+    },
+    "features_approximations": {
+        "task": ("task", "{}"),
+        "method": ("method", "{}"),
+        "shortcut": ("with", "{}"),
+        "logistic_exact": ("logistic, exact", "{:.3f}"),
+        "logistic": ("logistic", "{:.3f}"),
+        "nearest_exact": ("nearest neighbour, exact", "{:.3f}"),
+        "nearest": ("nearest neighbour", "{:.3f}"),
+        "itself_exact": ("itself, exact", "{:.3f}"),
+        "itself": ("itself", "{:.3f}"),
+        "seconds_exact": ("seconds, exact", "{:.1f}"),
+        "seconds": ("seconds", "{:.1f}"),
+    },
+    "features": {
+        "table": ("table", "{}"),
+        "trial": ("line", "{}"),
+        "mean": ("ours, mean", "{:.3g}"),
+        "printed_mean": ("print", "{:.1f}"),
+        "difference": ("difference", "{:+.1f}"),
+        "tasks_within_sd": ("tasks within 1 sd", "{}"),
+        "gain": ("over no transfer", "{0[0]:+.2g} ({0[1]:+.2g} to {0[2]:+.2g})"),
+        "tasks": ("ours, task by task", "{0}"),
+        "settings": ("settings", "{}"),
+        "seconds": ("seconds", "{:.1f}"),
+    },
     "verdict_coverage": {
         "cosine": ("cosine of the tasks", "{:+.1f}"),
         "true_gain": ("true gain", "{:+.3f}"),
@@ -73,7 +109,7 @@ def table(name):
     columns = COLUMNS[name]
     rows = [[title for title, _ in columns.values()], ["---"] * len(columns)]
     rows += [
-        ["" if line.get(key) is None else form.format(line[key]) for key, (_, form) in columns.items()]
+        ["" if line.get(key) is None else cell(line[key], form) for key, (_, form) in columns.items()]
         for line in document["lines"]
     ]
     how = (
@@ -82,6 +118,13 @@ def table(name):
         f"scikit-learn {document['versions']['scikit-learn']}."
     )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{how}\n"
+
+
+def cell(value, form):
+    """Return what stands in a cell; of a dictionary, its numbers."""
+    if isinstance(value, dict):
+        return " ".join(f"{number:.3g}" for number in value.values())
+    return form.format(value).replace("|", "\\|").replace("\n", " ")
 
 
 def with_tables(text):

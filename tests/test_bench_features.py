@@ -135,7 +135,7 @@ def test_a_grid_is_chosen_on_held_out_source_rows():
     rng = np.random.default_rng(0)
     y = np.arange(80) % 2
     Xs = rng.normal(size=(80, 3)) + np.outer(y, [4.0, 0.0, 0.0])
-    Xt = Xs + [9.0, 0.0, 0.0]
+    Xt = Xs + np.array([9.0, 0.0, 0.0])
     grid = {"n_features": (1, 3), "relevance": (0.0,)}  # by stability alone, one column is one that tells nothing
     learner = features.LEARNERS["1NN"]()
     chosen = trials.chosen_on_source(trials.make("feature-selection"), grid, learner, Xs, y, Xt)

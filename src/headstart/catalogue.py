@@ -94,10 +94,10 @@ def methods(family: str | None = None) -> pd.DataFrame:
 
     Examples
     --------
-    >>> methods("feature-based")[["family", "source rows travel"]]
-           family          source rows travel
+    >>> methods("model-based")[["family", "source rows travel"]]
+                           family  source rows travel
     method
-    coral  feature-based                  True
+    regular-transfer  model-based               False
     """
     import pandas as pd
 
@@ -117,6 +117,7 @@ def methods(family: str | None = None) -> pd.DataFrame:
                 "family": str(found.family),
                 "target labels": found.needs.target_labels,
                 "source rows travel": found.needs.source_rows,
+                "pairs": found.needs.pairs,
                 "learner": found.needs.learner,
                 "tasks": ", ".join(found.needs.tasks),
                 "tried by itself": entry.standard,
@@ -128,6 +129,7 @@ def methods(family: str | None = None) -> pd.DataFrame:
         "family",
         "target labels",
         "source rows travel",
+        "pairs",
         "learner",
         "tasks",
         "tried by itself",
@@ -150,11 +152,21 @@ def standard_names() -> list[str]:
     return [entry.name for entry in ENTRIES if entry.standard]
 
 
+def travelling_names() -> list[str]:
+    """Return the names of the methods that carry something from the source other than its rows.
+
+    >>> travelling_names()
+    ['source-only', 'pred', 'regular-transfer']
+    """
+    needs = {entry.name: entry.load().needs for entry in ENTRIES}
+    return [name for name, need in needs.items() if need.source_labels and not need.source_rows]
+
+
 def names_in(group: str) -> list[str] | None:
     """Return the names that "all" or a family stands for; None when `group` is neither.
 
-    >>> names_in("feature-based"), names_in("coral")
-    (['coral'], None)
+    >>> names_in("model-based"), names_in("coral")
+    (['regular-transfer'], None)
     """
     from headstart.method import Family
 

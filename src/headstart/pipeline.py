@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from headstart.catalogue import make
+from headstart.catalogue import make, travelling_names
 from headstart.choose import shortlist
 from headstart.choose.candidates import TARGET_ONLY, from_parcel
 from headstart.delivery import Parcel, Plan, pack, read_parcel, without_rows
@@ -183,7 +183,7 @@ def learn(
     if chosen.needs.source_rows or not chosen.needs.source_labels:
         why = "needs the source rows at the target" if chosen.needs.source_rows else "takes nothing from the source"
         raise InputError(
-            f"{type(chosen).__name__} {why}; methods whose knowledge can travel: regular-transfer, source-only"
+            f"{type(chosen).__name__} {why}; methods whose knowledge can travel: {', '.join(travelling_names())}"
         )
     plan = Plan(merged.task, aligned.kinds, vectorizer, merged.label)
     parcel = pack(clone(chosen), make_learner(learner, merged.task, random_state), merged, plan)
