@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from headstart.checks import check_method
 from headstart.draws import folds
 from headstart.errors import InputError, NeedsError
-from headstart.features.adapted_least_squares import balanced_discrepancy, one_hot, problem
+from headstart.features.adapted_least_squares import one_hot, problem
 from headstart.features.artl import ARTL
 from headstart.features.class_scores import label_weights, nearest_probabilities
-from headstart.features.discrepancy import marginal
+from headstart.features.discrepancy import balanced_discrepancy, marginal
 from headstart.features.graph import laplacian, neighbour_graph
 from headstart.features.meda import MEDA, Balance, a_distance
 from headstart.inputs import Coded, coded

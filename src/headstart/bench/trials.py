@@ -70,7 +70,8 @@ class Trial:
         """Say in a line how the rows are prepared, what the method is told, and what learns."""
         steps = [(self.prepare.__doc__ or "").splitlines()[0].rstrip(".")] if self.prepare else []
         chosen = [f"{', '.join(self.grid)} by 5 folds of the source"] if self.grid else []
-        return "; ".join([*steps, *([" ".join(repr(self.made()).split())] if self.method else []), *chosen, self.learner])
+        called = [" ".join(repr(self.made()).split())] if self.method else []
+        return "; ".join([*steps, *called, *chosen, self.learner])
 
     def made(self, draw: int = 0) -> Method:
         """Return the method, with the draw's number as its seed."""

@@ -23,7 +23,9 @@ def learn(
     task: o.TaskOption = None,
     method: Annotated[
         str,
-        typer.Option("--method", "-m", help="A method that needs no source rows later: regular-transfer, pred, source-only."),
+        typer.Option(
+            "--method", "-m", help="A method that needs no source rows later: regular-transfer, pred, source-only."
+        ),
     ] = "regular-transfer",
     learner: o.LearnerOption = "auto",
     allow_source_rows: Annotated[

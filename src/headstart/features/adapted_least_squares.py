@@ -15,7 +15,7 @@ from headstart.domain import stack_rows
 from headstart.draws import pick
 from headstart.errors import InputError
 from headstart.features.class_scores import FeatureClassifier
-from headstart.features.discrepancy import conditional, marginal, to_unit_norm
+from headstart.features.discrepancy import balanced_discrepancy
 from headstart.features.graph import laplacian, neighbour_graph
 from headstart.features.pseudo_labels import pseudo_labels
 from headstart.features.representation import rank_for, representation
@@ -170,20 +170,6 @@ def one_hot(labels: Coded) -> np.ndarray:
     """Return 1 where a row's known class is the column's, shape (n_s + n_t, k); rows without a label are zero."""
     codes = np.concatenate([labels.source, np.where(labels.known, labels.target, -1)])
     return (codes[:, None] == np.arange(len(labels.classes))).astype(float)
-
-
-def balanced_discrepancy(labels: Coded, guessed: np.ndarray, mu: float) -> np.ndarray:
-    """Return V with V V' proportional to (1 - mu) k M_0 + mu sum_c M_c, of Frobenius norm 1.
-
-    M_0 is the difference of the domains' means, times the number k of classes, as the authors weigh it; M_c that of the
-    means of class c. Where no class is in both domains, M_0 is all there is.
-    """
-    k = len(labels.classes)
-    of_means = marginal(len(labels.source), len(guessed))
-    of_classes = conditional(labels.source, guessed, k)
-    if not of_classes.shape[1]:
-        return to_unit_norm(of_means)
-    return to_unit_norm(np.hstack([np.sqrt((1 - mu) * k) * of_means, np.sqrt(mu) * of_classes]))
 
 
 class AdaptedClassifier(FeatureClassifier):

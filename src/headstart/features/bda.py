@@ -8,8 +8,8 @@ import numpy as np
 
 from headstart.errors import InputError
 from headstart.features.balance import a_distance, balance_of, class_distance
-from headstart.features.discrepancy import conditional, marginal
-from headstart.features.jda import JDA, Differences, joint_differences
+from headstart.features.discrepancy import conditional, joint_differences, marginal
+from headstart.features.jda import JDA, Differences
 
 
 class BDA(JDA):

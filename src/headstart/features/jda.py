@@ -10,7 +10,7 @@ import numpy as np
 from headstart.errors import InputError
 from headstart.features.base import FeatureMethod
 from headstart.features.components import MOST_WHOLE, components, spread_matrix, total_spread
-from headstart.features.discrepancy import conditional, marginal, to_unit_norm
+from headstart.features.discrepancy import conditional, joint_differences, marginal, to_unit_norm
 from headstart.features.pseudo_labels import pseudo_labels
 from headstart.features.representation import representation
 from headstart.inputs import coded
@@ -147,15 +147,3 @@ class JDA(FeatureMethod):
         """Return the function from target classes to the differences of means that are to vanish."""
         of_all = marginal(len(source), Xt.shape[0])
         return lambda target: joint_differences(of_all, conditional(source, target, k), k, balance=0.5)
-
-
-def joint_differences(of_all: np.ndarray, of_classes: np.ndarray, k: int, balance: float) -> np.ndarray:
-    """Return E such that E E' = (1 - balance) k M_0 + balance sum_c M_c; M_0 alone where no class is common.
-
-    >>> E = joint_differences(np.array([[1.0], [-1.0]]), np.array([[1.0, 0.0], [0.0, -1.0]]), 2, balance=0.5)
-    >>> (E @ E.T).round(12).tolist()
-    [[1.5, -1.0], [-1.0, 1.5]]
-    """
-    if not of_classes.shape[1]:
-        return of_all
-    return np.hstack([np.sqrt((1 - balance) * k) * of_all, np.sqrt(balance) * of_classes])

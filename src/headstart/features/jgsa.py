@@ -10,7 +10,7 @@ import numpy as np
 from headstart.draws import canonical_order
 from headstart.errors import InputError
 from headstart.features.base import FeatureMethod
-from headstart.features.discrepancy import conditional, marginal, to_unit_norm
+from headstart.features.discrepancy import balanced_discrepancy
 from headstart.features.pseudo_labels import pseudo_labels
 from headstart.features.scatter import (
     Damped,
@@ -152,7 +152,7 @@ class JGSA(FeatureMethod):
         guessed = pseudo_labels(self.labeler, Xs, Xt, labels)
         self.n_iter_, settled = 0, False
         while self.n_iter_ < max(self.max_iter, 1) and not settled:
-            found, Zs, Zt, maps = problem(to_unit_norm(_differences(labels, guessed)))
+            found, Zs, Zt, maps = problem(balanced_discrepancy(labels, guessed, 0.5))
             before, guessed = guessed, pseudo_labels(self.labeler, Zs, Zt, labels)
             settled = np.array_equal(before, guessed)
             self.n_iter_ += 1
@@ -254,13 +254,6 @@ def _unit_scatter(domains: Iterable[tuple[int, float]]) -> tuple[float, float]:
 #: Eigenpairs, source rows and target rows in the common representation, and the maps when they are wanted.
 Solution = tuple[Directions, np.ndarray, np.ndarray, Callable[[], tuple[Map, Map]]]
 Problem = Callable[[np.ndarray], Solution]
-
-
-def _differences(labels: Coded, guessed: np.ndarray) -> np.ndarray:
-    """Return the differences of means, of the domains and of each class; the former weigh as much as all the latter."""
-    k = len(labels.classes)
-    both = marginal(len(labels.source), len(guessed)) * np.sqrt(k)
-    return np.hstack([both, conditional(labels.source, guessed, k)])
 
 
 def _inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
