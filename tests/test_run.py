@@ -310,7 +310,7 @@ def test_infinite_parameters_survive_the_journey(helpful, tmp_path):
 
 def test_a_method_that_needs_rows_can_not_travel(helpful):
     source, _, _ = helpful
-    with pytest.raises(InputError, match="can travel: regular-transfer"):
+    with pytest.raises(InputError, match="can travel: source-only, pred, regular-transfer"):
         headstart.learn(source, KMM())
 
 
@@ -382,7 +382,11 @@ def test_a_run_tries_the_standard_methods_unless_others_are_named(helpful):
 def test_a_family_stands_for_its_methods_that_can_work_here(helpful):
     source, target, _ = helpful
     result = headstart.run(source, target, methods=["feature-based", "pooled"], repeats=1, curve_draws=0)
-    assert [line.name for line in result.tried] == ["target-only", "pooled", *headstart.methods("feature-based").index]
+    family = headstart.methods("feature-based")
+    unpaired = family.index[~family["pairs"]]
+    assert {line.name for line in result.tried} == {"target-only", "pooled", *unpaired} - set(result.left_out)
+    assert {name for name in family.index if name in result.left_out} >= set(family.index[family["pairs"]])
+    assert "--pair" in result.left_out["direct-standardization"]
     asked = ["model-based", "pooled"]
     left = headstart.run(source, target, methods=asked, learner=SVC(), repeats=1, curve_draws=0)
     assert "needs a linear learner" in left.left_out["regular-transfer"]
