@@ -252,7 +252,7 @@ def test_ctrl_c_leaves_nothing_half_written(here):
     assert "look" in process.stderr.readline()
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "stopped; nothing was written" in error
     assert "Traceback" not in error
