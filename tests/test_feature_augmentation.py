@@ -60,8 +60,8 @@ def test_ridge_solves_the_problem_in_three_weight_vectors(unlabelled, target_wei
     fitted = Transfer(method, Ridge(alpha=alpha, fit_intercept=False)).fit(X, y, domain=domain)
 
     # || Xs (w0 + ws) - ys ||^2 + g || Xl (w0 + wt) - yl ||^2 + u || Xu (ws - wt) ||^2 + alpha || (w0, ws, wt) ||^2
-    I, O = np.eye(d), np.zeros((d, d))  # noqa: E741
-    of_s, of_t, apart = np.hstack([I, I, O]), np.hstack([I, O, I]), np.hstack([O, I, -I])
+    one, none = np.eye(d), np.zeros((d, d))
+    of_s, of_t, apart = np.hstack([one, one, none]), np.hstack([one, none, one]), np.hstack([none, one, -one])
     left = of_s.T @ Xs.T @ Xs @ of_s + target_weight * of_t.T @ Xl.T @ Xl @ of_t + alpha * np.eye(3 * d)
     if unlabelled:
         left += 2.5 * apart.T @ Xu.T @ Xu @ apart

@@ -52,7 +52,10 @@ def test_mmd_is_half_the_energy_distance_by_brute_force():
         a, b = Xs[:, j], Xt[:, j]
         across, within_a, within_b = (np.abs(u[:, None] - v).mean() for u, v in ((a, b), (a, a), (b, b)))
         # MMD^2 with k(x, x') = (|x| + |x'| - |x - x'|) / 2
-        k = lambda u, v: (np.abs(u[:, None]) + np.abs(v) - np.abs(u[:, None] - v)) / 2  # noqa: E731
+
+        def k(u, v):
+            return (np.abs(u[:, None]) + np.abs(v) - np.abs(u[:, None] - v)) / 2
+
         squared = k(a, a).mean() + k(b, b).mean() - 2 * k(a, b).mean()
         assert squared == pytest.approx(across - (within_a + within_b) / 2)
         assert method.statistic_[j] ** 2 == pytest.approx(squared / across, rel=1e-9)

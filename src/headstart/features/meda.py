@@ -9,6 +9,7 @@ from headstart.domain import stack_rows
 from headstart.draws import canonical_order, folds
 from headstart.errors import InputError
 from headstart.features.adapted_least_squares import AdaptedClassifier
+from headstart.features.balance import balance_of
 from headstart.features.gfk import GFK
 from headstart.features.graph import distinct_rows, to_unit_length
 from headstart.inputs import Coded
@@ -215,8 +216,7 @@ class Balance:
             for c in np.intersect1d(self.source, target)
         ]
         of_classes = float(np.mean(within)) if within else 0.0
-        both = self.whole + of_classes
-        return of_classes / both if both > 0 else 0.5
+        return balance_of(self.whole, of_classes)
 
 
 def a_distance(Z: np.ndarray, side: np.ndarray, of_row: np.ndarray) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from headstart.domain import stack_rows
-from headstart.draws import canonical_order, pick
+from headstart.draws import pick
 from headstart.errors import InputError
 from headstart.kernels import median_gamma, rbf
 from headstart.mapping import KernelMap, LinearMap, Map
@@ -45,8 +45,6 @@ class Representation:
         Width of the kernel exp(-gamma ||x - x'||^2).
     rank : int, optional
         Number of landmarks; None where the kernel is exact.
-    order : int array of shape (n_s + n_t,)
-        The rows in an order of their own.
     map_of : callable
         Turns coefficients a, shape (r, k), into the map of rows.
     """
@@ -56,7 +54,6 @@ class Representation:
     n_s: int
     gamma: float | None
     rank: int | None
-    order: np.ndarray
     map_of: Callable[[np.ndarray], Map]
 
 
@@ -90,7 +87,6 @@ def representation(
     if kernel not in KERNELS:
         raise InputError(f"{name}: kernel must be {', '.join(KERNELS[:-1])} or {KERNELS[-1]}, not {kernel!r}")
     X, n_s = stack_rows([Xs, Xt]), Xs.shape[0]
-    order = canonical_order(X)
     dtype = X.dtype
     X = X.astype(np.float64, copy=False)
     if kernel != "rbf":
@@ -102,22 +98,19 @@ def representation(
             n_s,
             None,
             None,
-            order,
             lambda a: LinearMap(weights(a * s[:, None] ** (power - 1)).astype(dtype)),
         )
     gamma = median_gamma(Xs, Xt) if gamma is None else gamma
     m = rank_for(rank, X.shape[0])
     if m is None:
-        return Representation(rbf(X, X, gamma), None, n_s, gamma, None, order, lambda a: KernelMap(X, a, gamma))
+        return Representation(rbf(X, X, gamma), None, n_s, gamma, None, lambda a: KernelMap(X, a, gamma))
     landmarks = X[pick(X, m, random_state)]
     values, vectors = np.linalg.eigh(rbf(landmarks, landmarks, gamma))
     kept = values > values[-1] * len(values) * np.finfo(float).eps
     root = vectors[:, kept] / np.sqrt(values[kept])
     P, s, weights = thin_svd(KernelMap(landmarks, root, gamma).transform(X))
     P *= s**2  # in place: with many rows P is by far the largest array
-    return Representation(
-        P, s**2, n_s, gamma, m, order, lambda a: KernelMap(landmarks, root @ weights(a * s[:, None]), gamma)
-    )
+    return Representation(P, s**2, n_s, gamma, m, lambda a: KernelMap(landmarks, root @ weights(a * s[:, None]), gamma))
 
 
 def rank_for(rank: int | str | None, rows: int) -> int | None:
