@@ -7,11 +7,11 @@ import ot
 import pytest
 
 from headstart.features import transport as module
-from headstart.features.measures import Labels, costs, distinct_rows, measures, with_labels
-from headstart.features.nearest_shift import NearestShift, nearest
-from headstart.features.regular_transport import l1l2, laplace, lpl1
-from headstart.features.transport import entropic, entropy, exact
 from headstart.kernels import squared_distances
+from headstart.mapping.measures import Labels, costs, distinct_rows, measures, with_labels
+from headstart.mapping.nearest_shift import NearestShift, nearest
+from headstart.mapping.regular_transport import l1l2, laplace, lpl1
+from headstart.mapping.transport import entropic, entropy, exact
 
 
 def problem(n=90, m=110, d=3, seed=0, uniform=False):

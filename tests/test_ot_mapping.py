@@ -10,8 +10,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from headstart import Transfer
 from headstart.errors import InputError, NeedsError
-from headstart.features.ot_mapping import KINDS, OTMapping, barycenters, gaussian_map
+from headstart.features.ot_mapping import KINDS, OTMapping, barycenters
 from headstart.kernels import squared_distances
+from headstart.mapping.fit_maps import gaussian_map
 
 NOT_LINEAR = [kind for kind in KINDS if kind != "linear"]
 

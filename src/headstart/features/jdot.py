@@ -15,11 +15,11 @@ from headstart.domain import Domain, Task
 from headstart.draws import pick
 from headstart.errors import InputError
 from headstart.features.base import AlignedPredictor, AlignedRows, FeatureMethod
-from headstart.features.measures import MOST_EXACT_ROWS, Labels, Measure, costs, measures, numbered, with_labels
 from headstart.features.ot_mapping import barycenters, shift_of
-from headstart.features.transport import Plan, entropic, exact
 from headstart.inputs import rows_of_both
 from headstart.mapping import IdentityMap, Map
+from headstart.mapping.measures import MOST_EXACT_ROWS, Labels, Measure, costs, measures, numbered, with_labels
+from headstart.mapping.transport import Plan, entropic, exact
 from headstart.method import Knowledge, Needs, counts_each, fit_learner, is_linear, is_plain, to_mean_one
 
 #: The least probability that the logarithmic loss knows, and the least share of a row that is fitted.

@@ -10,8 +10,9 @@ import numpy as np
 from headstart.domain import missing
 from headstart.errors import InputError, NeedsError, unknown_name
 from headstart.features.base import FeatureMethod
-from headstart.features.coral import covariance
-from headstart.features.measures import (
+from headstart.mapping import IdentityMap, Map
+from headstart.mapping.fit_maps import gaussian_map
+from headstart.mapping.measures import (
     AUTO_CLUSTERS,
     MOST_EXACT_ROWS,
     Labels,
@@ -22,10 +23,9 @@ from headstart.features.measures import (
     numbered,
     with_labels,
 )
-from headstart.features.nearest_shift import NearestShift
-from headstart.features.regular_transport import l1l2, laplace, lpl1
-from headstart.features.transport import Plan, entropic, exact
-from headstart.mapping import AffineMap, IdentityMap, Map
+from headstart.mapping.nearest_shift import NearestShift
+from headstart.mapping.regular_transport import l1l2, laplace, lpl1
+from headstart.mapping.transport import Plan, entropic, exact
 from headstart.method import Needs
 
 KINDS = ("exact", "entropic", "lpl1", "l1l2", "laplace", "unbalanced", "linear")
@@ -237,18 +237,3 @@ def shift_of(source: Measure, images: np.ndarray, dtype: Any) -> NearestShift:
     shift = (images - source.rows) * source.mass[:, None]
     mean = np.stack([np.bincount(of_row, column) for column in shift.T], axis=1) / mass[:, None]
     return NearestShift(source.rows[rows].astype(dtype), mean.astype(dtype))
-
-
-def gaussian_map(Xs: np.ndarray, Xt: np.ndarray) -> AffineMap:
-    r"""Return the optimal map between the Gaussians of two samples' means and covariances.
-
-    .. math:: x \mapsto (x - \mu_s)\,C_s^{-1/2}\bigl(C_s^{1/2} C_t C_s^{1/2}\bigr)^{1/2} C_s^{-1/2} + \mu_t
-
-    Any factor :math:`C_s = L L^\top` may stand for the root. Where the source does not vary, the image does not either.
-    """
-    values, V = np.linalg.eigh(covariance(Xs.astype(float), 0.0))
-    kept = values > max(values[-1], 0.0) * len(values) * np.finfo(float).eps
-    L, P = V[:, kept] * np.sqrt(values[kept]), V[:, kept] / np.sqrt(values[kept])
-    squares, U = np.linalg.eigh(L.T @ covariance(Xt.astype(float), 0.0) @ L)
-    A = P @ (U * np.sqrt(np.maximum(squares, 0.0))) @ U.T @ P.T
-    return AffineMap(Xs.mean(axis=0), A.astype(Xs.dtype), Xt.mean(axis=0))

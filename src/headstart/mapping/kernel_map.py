@@ -13,7 +13,7 @@ MOST_AT_ONCE = 2**23
 
 @dataclass(frozen=True, eq=False)
 class KernelMap:
-    """The map x -> sum_i exp(-gamma ||x - x_i||^2) A_i; rows may be sparse.
+    """The map x -> shift + sum_i exp(-gamma ||x - x_i||^2) A_i; rows may be sparse.
 
     Parameters
     ----------
@@ -21,6 +21,7 @@ class KernelMap:
         The rows x_i: all those of the fit, or landmarks.
     A : array of shape (m, k)
     gamma : float
+    shift : array of shape (k,) or 0
 
     Examples
     --------
@@ -32,6 +33,7 @@ class KernelMap:
     rows: Any
     A: np.ndarray
     gamma: float
+    shift: Any = 0.0
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the mapped rows, shape (n, k), in the rows' own precision."""
@@ -40,5 +42,5 @@ class KernelMap:
         for start in range(0, X.shape[0], block):
             # Squared distances lose too many digits in float32.
             part = X[start : start + block].astype(np.float64)
-            mapped[start : start + block] = rbf(part, self.rows, self.gamma) @ self.A
+            mapped[start : start + block] = rbf(part, self.rows, self.gamma) @ self.A + self.shift
         return mapped

@@ -21,6 +21,10 @@ class IdentityMap:
         """Return the rows as they are."""
         return X
 
+    def inverse_transform(self, Y: Any) -> Any:
+        """Return the rows as they are."""
+        return Y
+
 
 @dataclass(frozen=True, eq=False)
 class AffineMap:
@@ -41,6 +45,10 @@ class AffineMap:
         """Return the mapped rows, shape (n, columns of A)."""
         return (X - self.center) @ self.A + self.shift
 
+    def inverse_transform(self, Y: Any) -> np.ndarray:
+        """Return the rows that are mapped nearest to Y, shape (n, rows of A); the shortest, where several are."""
+        return (Y - self.shift) @ np.linalg.pinv(self.A) + self.center
+
 
 @dataclass(frozen=True, eq=False)
 class LinearMap:
@@ -58,3 +66,7 @@ class LinearMap:
     def transform(self, X: Any) -> np.ndarray:
         """Return the mapped rows, shape (n, columns of A)."""
         return np.asarray(X @ self.A)
+
+    def inverse_transform(self, Y: Any) -> np.ndarray:
+        """Return the rows that are mapped nearest to Y, shape (n, rows of A); the shortest, where several are."""
+        return np.asarray(Y @ np.linalg.pinv(self.A))

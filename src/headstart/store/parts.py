@@ -22,7 +22,7 @@ TRUSTED = frozenset(
         "headstart.features.meda.ManifoldMap",
         "headstart.features.meda.ScoreMap",
         "headstart.features.msda.StackedMap",
-        "headstart.features.nearest_shift.NearestShift",
+        "headstart.mapping.nearest_shift.NearestShift",
         "headstart.features.new_features.NewFeaturesMap",
         "headstart.features.per_domain_standardization.ScalingMap",
         "headstart.features.piecewise_direct_standardization.BandedMap",

@@ -10,10 +10,10 @@ import numpy as np
 from headstart.domain import known_labels, missing, task_of
 from headstart.draws import pick
 from headstart.errors import InputError
-from headstart.features.nearest_shift import nearest
-from headstart.features.transport import spread_over
 from headstart.inputs import coded, source_labels_of
 from headstart.kernels import squared_distances
+from headstart.mapping.nearest_shift import nearest
+from headstart.mapping.transport import spread_over
 
 #: Rows of both domains up to which each carries its own mass, and the clusters of a domain beyond.
 MOST_EXACT_ROWS = 10_000

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
-from headstart.features.transport import Plan, entropic, entropy, exact
+from headstart.mapping.transport import Plan, entropic, entropy, exact
 
 #: Mass added to each group's under the root, as published: the penalty's slope stays finite.
 SMOOTHING = 1e-3

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
+from headstart.errors import InputError
+
 #: Entries of a cost matrix that are looked at at once, and along each side where a part of it speaks for all.
 BLOCK = 2**20
 SIDE = 1000
@@ -86,6 +88,41 @@ def exact(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> Plan:
     residual = max(0.0, -lowest) / most if most else 0.0
     converged = told["result_code"] == 1 and not len(missing)
     return Plan(csr_matrix(flow), f, g, float(told["cost"]), residual, n_iter, converged)
+
+
+def partial(C: np.ndarray, a: np.ndarray, b: np.ndarray, mass: float) -> Plan:
+    r"""Return the coupling of least cost among those that move a given mass.
+
+    .. math:: \min_\gamma \langle\gamma, C\rangle \quad s.t.\quad
+              \gamma 1 \le a,\;\; \gamma^\top 1 \le b,\;\; 1^\top\gamma 1 = m,\;\; \gamma \ge 0
+
+    An exact transport with one more row and column that take what stays, at no cost but where they meet (Chapel, Alaya,
+    Gasso: Partial Optimal Transport with Applications on Positive-Unlabeled Learning. NeurIPS 2020).
+
+    Parameters
+    ----------
+    C, a, b
+        As in `exact`.
+    mass : float
+        Above 0, and up to the sum of a.
+
+    Raises
+    ------
+    InputError
+        When the mass is not between.
+    """
+    if not 0 < mass <= min(a.sum(), b.sum()) + 1e-12:
+        raise InputError(f"the mass to move must be above 0 and at most {min(a.sum(), b.sum()):.3g}, not {mass}")
+    stays = a.sum() - mass, b.sum() - mass
+    if max(stays) <= 0:
+        return exact(C, a, b)
+    wide = np.zeros((len(a) + 1, len(b) + 1))
+    wide[:-1, :-1] = C
+    wide[-1, -1] = 2 * float(np.abs(C).max()) + 1
+    plan = exact(wide, np.append(a, stays[1]), np.append(b, stays[0]))
+    moved = plan.coupling[:-1, :-1]
+    objective = float(moved.multiply(C).sum())
+    return Plan(moved, plan.f[:-1], plan.g[:-1], objective, plan.residual, plan.n_iter, plan.converged)
 
 
 def entropic(
