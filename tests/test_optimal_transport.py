@@ -6,8 +6,8 @@ import numpy as np
 import ot
 import pytest
 
-from headstart.features import transport as module
 from headstart.kernels import squared_distances
+from headstart.mapping import transport as module
 from headstart.mapping.measures import Labels, costs, distinct_rows, measures, with_labels
 from headstart.mapping.nearest_shift import NearestShift, nearest
 from headstart.mapping.regular_transport import l1l2, laplace, lpl1

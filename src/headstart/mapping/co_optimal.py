@@ -66,7 +66,9 @@ def co_optimal(
     c, e = np.full(Xs.shape[1], 1 / Xs.shape[1]), np.full(Xt.shape[1], 1 / Xt.shape[1])
     rho = np.outer(c, e) if start is None else start
     last = np.inf
-    for n_iter in range(1, max_iter + 1):
+    n_iter, fall = 0, np.inf
+    while n_iter == 0 or (n_iter < max_iter and fall > TOL * abs(last)):
+        n_iter += 1
         C = _meeting(Xs, Xt, rho, c, e)
         rows = _solved(C if cost is None else C + cost, a, b, reg)
         # What the rows alone are charged: the cost between them, and their entropy.
@@ -74,8 +76,6 @@ def co_optimal(
         columns = _solved(_meeting(Xs.T, Xt.T, rows.coupling, a, b), c, e, reg_columns)
         rho, objective = columns.coupling, own + columns.objective
         fall, last = last - objective, objective
-        if fall <= TOL * abs(objective):
-            break
     done = rows.converged and columns.converged and fall <= TOL * abs(objective)
     rows = replace(rows, objective=objective, residual=fall, n_iter=n_iter, converged=done)
     return rows, columns

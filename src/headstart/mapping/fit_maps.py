@@ -4,8 +4,8 @@ Every function here solves
 
 .. math:: \min_{f \in F}\; \sum_i w_i \|f(x_i) - y_i\|^2 + \alpha\,\Omega(f),\qquad \sum_i w_i = 1
 
-for rows x_i of the source and y_i of the target. Where a row has no partner but a coupling, y_i is the barycenter of the
-rows it is coupled with: the sum over all pairs differs from this one by what no f can change.
+for rows x_i of the source and y_i of the target. Where a row has no partner but a coupling, y_i is the barycenter of
+the rows it is coupled with: the sum over all pairs differs from this one by what no f can change.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ def fit_covariance(
 
     With :math:`W^\top C_s W = I` and :math:`C_t = L L^\top`. All members of the family give their images the same
     covariance, so that none can shrink; of them, CORAL and the Bures map are two choices of Q, and here the rows say
-    which. As with `fit_orthogonal`, :math:`Q = U V^\top` of :math:`\sum_i w_i (W^\top \bar x_i) (L^\top \bar y_i)^\top`.
+    which. As with `fit_orthogonal`, :math:`Q = U V^\top` of
+    :math:`\sum_i w_i (W^\top \bar x_i) (L^\top \bar y_i)^\top`.
 
     Parameters
     ----------
