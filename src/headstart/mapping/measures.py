@@ -111,13 +111,13 @@ def measures(
         raise InputError(f"n_clusters must be a whole number, None or 'auto', not {n_clusters!r}")
     none = np.full(len(Xs), np.nan), np.full(len(Xt), np.nan)
     ys, yt = none if labels is None else (labels.source, labels.target)
-    both = _distinct(Xs, ys, weights[0]), _distinct(Xt, yt, weights[1])
+    both = distinct(Xs, ys, weights[0]), distinct(Xt, yt, weights[1])
     if n_clusters == "auto":
         n_clusters = few if sum(len(measure.rows) for measure in both) > most else None
     if n_clusters is None:
         return both
     by_class = labels is not None and labels.classes is not None
-    source, target = (_clustered(m, int(n_clusters), by_class, random_state) for m in both)
+    source, target = (clustered(m, int(n_clusters), by_class, random_state) for m in both)
     return source, target
 
 
@@ -136,13 +136,14 @@ def distinct_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, of_row.ravel()
 
 
-def _distinct(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Measure:
+def distinct(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> Measure:
+    """Return a domain as a measure of its distinct rows; y holds numbers, NaN where a label is not known."""
     first, of_row = distinct_rows(np.column_stack([y, X]))
     mass = np.bincount(of_row, weights=weight)
     return Measure(X[first].astype(float), mass / mass.sum(), y[first].astype(float), of_row)
 
 
-def _clustered(measure: Measure, k: int, by_class: bool, random_state: int | None) -> Measure:
+def clustered(measure: Measure, k: int, by_class: bool, random_state: int | None) -> Measure:
     """Return the measure of at most about k clusters, by k-means, within each class or where labels are known."""
     known = ~np.isnan(measure.label)
     group = np.where(known, measure.label if by_class else 0.0, -1.0)
