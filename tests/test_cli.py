@@ -163,7 +163,10 @@ MISTAKES = {
     ),
     "no such domain": ([*ONE, "-s", "middle", "-t", "older"], "there is 'older', 'younger'"),
     "no target named": ([*ONE, "-s", "younger"], "needs --target"),
-    "no shared columns": (["run", "stranger.csv", "older.csv", "-l", "progressed"], "no shared columns"),
+    "no shared columns": (
+        ["run", "stranger.csv", "older.csv", "-l", "progressed", "--spaces", "same"],
+        "no shared columns",
+    ),
     "one class": (["run", "oneclass.csv", "unlabelled.csv", "-l", "progressed"], "one class only"),
     "fewer rows than classes": (
         ["run", "younger.csv", "few.csv", "-l", "progressed"],

@@ -143,13 +143,29 @@ def names() -> list[str]:
     return [entry.name for entry in ENTRIES]
 
 
-def standard_names() -> list[str]:
+def standard_names(different: bool = False) -> list[str]:
     """Return the names of the methods that a run tries when none is named.
 
     One or two of each kind: with every method more that is tried, the choice among them rests more on luck, and on
     few labelled rows a longer list finds less.
+
+    Parameters
+    ----------
+    different : bool
+        Source and target have different columns. Few methods can work then, so all of them are tried, beside the
+        baselines.
+
+    Examples
+    --------
+    >>> standard_names()[:4], "direct-standardization" in standard_names(different=True)
+    (['target-only', 'source-only', 'pooled', 'kmm'], True)
     """
-    return [entry.name for entry in ENTRIES if entry.standard]
+    if not different:
+        return [entry.name for entry in ENTRIES if entry.standard]
+    from headstart.method import Family
+
+    found = {entry.name: entry.load() for entry in ENTRIES}
+    return [name for name, kind in found.items() if kind.family == Family.BASELINE or not kind.needs.same_features]
 
 
 def travelling_names() -> list[str]:

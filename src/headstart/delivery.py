@@ -31,16 +31,34 @@ from headstart.version import __version__
 
 #: Source rows looked for in a knowledge file before it is said to hold none.
 ROWS_LOOKED_FOR = 1000
+#: The part of a model that reads source rows with other columns than the target's.
+SOURCE_VECTORIZER = "source-vectorizer.skops"
+#: The part of a knowledge file that holds text: labels, and the names of pairs and of domains.
+TEXTS = "texts.json"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How rows become numbers, and what the label is called."""
+    """How rows become numbers, and what the label is called.
+
+    Where source and target have different columns, each is vectorised by itself: `kinds` are then the target's and
+    `source_kinds` the source's.
+    """
 
     task: Task
     kinds: dict[str, Kind] | None = None
     vectorizer: Any = "auto"
     label: str | None = None
+    different: bool = False
+    source_kinds: dict[str, Kind] | None = None
+
+    def at_source(self) -> Plan:
+        """Return the plan of the source's rows alone."""
+        return replace(self, kinds=self.source_kinds, different=False, source_kinds=None) if self.different else self
+
+    def fitted_on(self, *blocks: Any) -> Vectorizer:
+        """Return a vectoriser of the target's columns (or the shared ones), fitted on these blocks of rows."""
+        return Vectorizer(self.vectorizer, self.kinds).fit(blocks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +74,16 @@ class Model:
     task : {"classification", "regression"}
     card : dict
         Method, learner, domains, versions: what the model is, in plain types.
+    source_vectorizer : Vectorizer, optional
+        Source rows into numbers, where they have other columns than the target's and the predictor knows what to do
+        with them.
     """
 
     vectorizer: Vectorizer
     predictor: Any
     task: Task
     card: dict[str, Any] = field(default_factory=dict)
+    source_vectorizer: Vectorizer | None = None
 
     def __repr__(self) -> str:
         return f"Model({self.card.get('method', 'unnamed')}, {self.task})"
@@ -97,29 +119,28 @@ class Model:
         return np.asarray(self.predictor.predict_proba(self._vectors(rows)))
 
     def predict_source(self, rows: Any) -> np.ndarray:
-        """Return predictions for *source* rows, which some methods map in their own way."""
+        """Return predictions for *source* rows, which some methods map in their own way.
+
+        Raises
+        ------
+        NeedsError
+            When source rows have other columns than the target's, and the model can't read them.
+        """
+        if self.source_vectorizer is not None:
+            width = self.card.get("source_columns")
+            return np.asarray(self.predictor.predict_source(_vectors(rows, self.source_vectorizer, width)))
+        if self.card.get("spaces") == "different":
+            raise NeedsError(
+                f"{self.card.get('method', 'the model')} reads target rows only; the source's have other columns"
+            )
         own_way = getattr(self.predictor, "predict_source", self.predictor.predict)
         return np.asarray(own_way(self._vectors(rows)))
 
     def _vectors(self, rows: Any) -> Any:
-        if isinstance(rows, Domain):
-            rows = rows.X
-        kinds = self.vectorizer.kinds
-        if kinds is not None:
-            if not hasattr(rows, "columns"):
-                raise InputError("the model takes tables with named columns; give a DataFrame or a file")
-            lost = [name for name in kinds if name not in rows.columns]
-            if lost:
-                raise InputError(f"no column {listed(lost)}; the model needs {listed(kinds, 30)}")
-            return self.vectorizer.transform(rows[list(kinds)])
-        rows = rows if hasattr(rows, "tocsr") else np.asarray(rows)
-        width = self.card.get("columns")
-        if width is not None and rows.shape[1] != width:
-            raise InputError(f"rows have {rows.shape[1]} columns; the model was fitted on {width}")
-        return self.vectorizer.transform(rows)
+        return _vectors(rows, self.vectorizer, self.card.get("columns"))
 
     def save(self, folder: str | Path, *, check_on: Any = None) -> None:
-        """Save to a new folder, without pickle: a manifest and two skops parts.
+        """Save to a new folder, without pickle: a manifest and skops parts.
 
         Parameters
         ----------
@@ -134,6 +155,8 @@ class Model:
             When the folder is taken, a part can't be saved, or the saved model predicts otherwise.
         """
         files = {"vectorizer.skops": dump_part(self.vectorizer), "predictor.skops": dump_part(self.predictor)}
+        if self.source_vectorizer is not None:
+            files[SOURCE_VECTORIZER] = dump_part(self.source_vectorizer)
         manifest = {"task": self.task, "card": self.card, "versions": versions()}
         if check_on is not None:
             again = _model_from(manifest, files, "the saved model")
@@ -162,7 +185,26 @@ def _model_from(manifest: dict[str, Any], files: dict[str, bytes], where: str) -
         load_part(files["predictor.skops"], f"{where}/predictor.skops"),
         manifest["task"],
         manifest["card"],
+        load_part(files[SOURCE_VECTORIZER], f"{where}/{SOURCE_VECTORIZER}") if SOURCE_VECTORIZER in files else None,
     )
+
+
+def _vectors(rows: Any, vectorizer: Vectorizer, width: int | None) -> Any:
+    """Return raw rows as numbers; `width` is the number of columns where they have no names."""
+    if isinstance(rows, Domain):
+        rows = rows.X
+    kinds = vectorizer.kinds
+    if kinds is not None:
+        if not hasattr(rows, "columns"):
+            raise InputError("the model takes tables with named columns; give a DataFrame or a file")
+        lost = [name for name in kinds if name not in rows.columns]
+        if lost:
+            raise InputError(f"no column {listed(lost)}; the model needs {listed(kinds, 30)}")
+        return vectorizer.transform(rows[list(kinds)])
+    rows = rows if hasattr(rows, "tocsr") else np.asarray(rows)
+    if width is not None and rows.shape[1] != width:
+        raise InputError(f"rows have {rows.shape[1]} columns; the model was fitted on {width}")
+    return vectorizer.transform(rows)
 
 
 def versions() -> dict[str, str]:
@@ -190,6 +232,13 @@ class Parcel:
     plan: Plan
     source: str
     seconds: dict[str, float] = field(default_factory=dict)
+    columns: int | None = None
+
+    def fits(self, target: Domain) -> bool:
+        """Tell whether the target's rows have the columns of the source's; arrays are told by their number."""
+        if self.plan.kinds is not None:
+            return hasattr(target.X, "columns") and set(self.plan.kinds) <= set(target.X.columns)
+        return self.columns in (None, target.X.shape[1])
 
     def save(self, path: str | Path) -> None:
         """Write the parcel into one file: manifest.json, arrays.safetensors, skops parts; no pickle."""
@@ -203,13 +252,16 @@ class Parcel:
             "source": self.source,
             "holds_source_rows": self.knowledge.holds_source_rows,
             "inside": {
-                "arrays": {name: list(array.shape) for name, array in self.knowledge.arrays.items()},
+                "arrays": {
+                    name: None if array is None else list(array.shape) for name, array in self.knowledge.arrays.items()
+                },
                 "parts": sorted([*self.knowledge.parts, "vectorizer", "learner"]),
             },
             "facts": self.knowledge.facts,
             "task": self.plan.task,
             "label": self.plan.label,
             "kinds": self.plan.kinds,
+            "columns": self.columns,
             "versions": versions(),
         }
 
@@ -217,9 +269,12 @@ class Parcel:
         from safetensors.numpy import save
 
         parts = {**self.knowledge.parts, "vectorizer": self.vectorizer, "learner": self.learner}
-        arrays = {name: np.ascontiguousarray(array) for name, array in self.knowledge.arrays.items()}
+        there = {name: array for name, array in self.knowledge.arrays.items() if array is not None}
+        texts = {name: _to_list(array, name) for name, array in there.items() if array.dtype.kind in "OU"}
+        arrays = {name: np.ascontiguousarray(_dense(array)) for name, array in there.items() if name not in texts}
         return {
             "arrays.safetensors": save(arrays),
+            **({TEXTS: json.dumps(texts, ensure_ascii=False).encode()} if texts else {}),
             **{f"{name}.skops": dump_part(part) for name, part in parts.items()},
         }
 
@@ -242,6 +297,23 @@ class Parcel:
             for width, known in keys
             if rows.ndim == 2 and rows.shape[1] == width
         )
+
+
+def _dense(array: Any) -> np.ndarray:
+    if hasattr(array, "tocsr"):
+        raise StoreError("the knowledge holds sparse rows, and a knowledge file holds dense ones only; make them dense")
+    return np.asarray(array)
+
+
+def _to_list(texts: np.ndarray, name: str) -> list[Any]:
+    """Write text, true/false and None in JSON."""
+    items = [item.item() if isinstance(item, np.generic) else item for item in texts.tolist()]
+    strange = next((item for item in items if not isinstance(item, str | bool | None)), None)
+    if strange is not None:
+        raise StoreError(
+            f"the knowledge's {name} holds {strange!r}, which is neither text nor a number; write it as text"
+        )
+    return items
 
 
 def _table(X: Any) -> np.ndarray:
@@ -270,19 +342,23 @@ def _arrays_inside(data: bytes) -> Iterator[np.ndarray]:
 
 def pack(method: Method, learner: Any, source: Domain, plan: Plan) -> Parcel:
     """Run the first two steps at the source: fit the vectoriser, learn, extract."""
-    vectorizer = Vectorizer(plan.vectorizer, plan.kinds).fit([source.X])
+    plan = plan.at_source()
+    vectorizer = plan.fitted_on(source.X)
     vectors = source.with_rows(vectorizer.transform(source.X))
     knowledge, seconds = learn_and_extract(method, vectors, learner)
-    return Parcel(method, learner, knowledge, vectorizer, plan, source.name, seconds)
+    return Parcel(method, learner, knowledge, vectorizer, plan, source.name, seconds, source.X.shape[1])
 
 
 def unpack(
-    parcel: Parcel, target: Domain, announce: Callable[[str], None] = unannounced
+    parcel: Parcel, target: Domain, plan: Plan, announce: Callable[[str], None] = unannounced
 ) -> tuple[Model, dict[str, float]]:
-    """Run the last two steps at the target: carry, learn."""
-    vectors = target.with_rows(parcel.vectorizer.transform(target.X))
+    """Run the last two steps at the target: carry, learn; with the source's vectoriser where columns are the same."""
+    vectorizer = plan.fitted_on(target.X) if plan.different else parcel.vectorizer
+    vectors = target.with_rows(vectorizer.transform(target.X))
     predictor, seconds = carry_and_learn(clone(parcel.method), parcel.knowledge, vectors, parcel.learner, announce)
-    model = _delivered(parcel.vectorizer, predictor, parcel.plan, parcel.method, parcel.learner, target)
+    model = _delivered(vectorizer, predictor, plan, parcel.method, parcel.learner, target)
+    if plan.different:
+        model = _reading_source_rows(model, parcel.vectorizer, parcel.columns)
     return model, {**parcel.seconds, **seconds}
 
 
@@ -294,24 +370,33 @@ def fit_together(
     plan: Plan,
     announce: Callable[[str], None] = unannounced,
 ) -> tuple[Model, dict[str, float]]:
-    """Run the four steps where both domains are at hand, the vectoriser fitted on the rows the method may see."""
-    seen = {"both": [source.X, target.X], "source": [source.X], "target": [target.X]}[method.needs.prepared_on]
-    vectorizer = Vectorizer(plan.vectorizer, plan.kinds).fit(seen)
+    """Run the four steps where both domains are at hand, the vectoriser fitted on the rows the method may see.
+
+    Where the domains have different columns, each has a vectoriser of its own.
+    """
+    if plan.different:
+        vectorizer, of_source = plan.fitted_on(target.X), plan.at_source().fitted_on(source.X)
+    else:
+        seen = {"both": [source.X, target.X], "source": [source.X], "target": [target.X]}[method.needs.prepared_on]
+        vectorizer = of_source = plan.fitted_on(*seen)
     journey = four_steps(
         clone(method),
-        source.with_rows(vectorizer.transform(source.X)),
+        source.with_rows(of_source.transform(source.X)),
         target.with_rows(vectorizer.transform(target.X)),
         learner,
         announce,
     )
-    return _delivered(vectorizer, journey.predictor, plan, method, learner, target), journey.seconds
+    model = _delivered(vectorizer, journey.predictor, plan, method, learner, target)
+    if plan.different:
+        model = _reading_source_rows(model, of_source, source.X.shape[1])
+    return model, journey.seconds
 
 
 def fit_target_only(
     method: Method, learner: Any, target: Domain, plan: Plan, announce: Callable[[str], None] = unannounced
 ) -> tuple[Model, dict[str, float]]:
     """Run a method that takes nothing from the source."""
-    vectorizer = Vectorizer(plan.vectorizer, plan.kinds).fit([target.X])
+    vectorizer = plan.fitted_on(target.X)
     vectors = target.with_rows(vectorizer.transform(target.X))
     nothing = Knowledge(method=type(method).__name__, holds_source_rows=False)
     predictor, seconds = carry_and_learn(method, nothing, vectors, learner, announce)
@@ -328,8 +413,16 @@ def _delivered(
         "target": target.name,
         "label": plan.label,
         "columns": target.X.shape[1],
+        "spaces": "different" if plan.different else "same",
     }
     return Model(vectorizer, predictor, plan.task, card)
+
+
+def _reading_source_rows(model: Model, vectorizer: Vectorizer, columns: int | None) -> Model:
+    """Give a model the way into it from source rows with other columns, where its predictor has one."""
+    if not hasattr(model.predictor, "predict_source"):
+        return model
+    return replace(model, card={**model.card, "source_columns": columns}, source_vectorizer=vectorizer)
 
 
 def read_parcel(path: str | Path, make: Callable[[str, dict[str, Any]], Method]) -> Parcel:
@@ -341,11 +434,10 @@ def read_parcel(path: str | Path, make: Callable[[str, dict[str, Any]], Method])
         When the file is not a parcel, was changed, or comes from a newer headstart.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load as load_arrays
 
     manifest, files = read_archive(Path(path), "knowledge")
     try:
-        arrays = load_arrays(files["arrays.safetensors"])
+        arrays = _arrays_of(manifest, files)
         parts = {
             name.removesuffix(".skops"): load_part(data, f"{path}/{name}")
             for name, data in files.items()
@@ -358,18 +450,31 @@ def read_parcel(path: str | Path, make: Callable[[str, dict[str, Any]], Method])
     except (KeyError, SafetensorError) as error:
         raise StoreError(f"{path}: lacks a part ({error}); learn again") from error
     method = make(manifest["method"], parameters)
-    return Parcel(method, learner, knowledge, vectorizer, plan, manifest["source"])
+    return Parcel(method, learner, knowledge, vectorizer, plan, manifest["source"], columns=manifest.get("columns"))
+
+
+def _arrays_of(manifest: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
+    """Return the knowledge's arrays: numbers, text, and None for those that were not there."""
+    from safetensors.numpy import load as load_arrays
+
+    arrays: dict[str, Any] = load_arrays(files["arrays.safetensors"])
+    for name, items in json.loads(files.get(TEXTS, b"{}")).items():
+        all_text = all(isinstance(item, str) for item in items)
+        arrays[name] = np.array(items, dtype=str if all_text else object)
+    return {name: None if shape is None else arrays[name] for name, shape in manifest["inside"]["arrays"].items()}
 
 
 def without_rows(parcel: Parcel, source: Domain, *, allow: bool) -> Parcel:
     """Check that no source row is inside, or mark the parcel when some are and that is allowed.
+
+    A method whose knowledge is the rows themselves is allowed, or not, before it learns: see `headstart.learn`.
 
     Raises
     ------
     NeedsError
         When rows are inside (support vectors, neighbours) and `allow` is not set.
     """
-    if not parcel.holds_row_of(source):
+    if parcel.method.needs.source_rows or not parcel.holds_row_of(source):
         return parcel
     if not allow:
         raise NeedsError(

@@ -56,7 +56,8 @@ class Needs:
     target_rows : bool
         Target rows (labelled or not) beyond those that the learner is fitted on.
     same_features : bool
-        Source and target rows with the same columns.
+        Source and target rows with the same columns. Without, each domain may have columns of its own: other names,
+        and another number of them.
     dense : bool
         Rows that are not sparse.
     pairs : bool
@@ -183,7 +184,7 @@ def learn_and_extract(
     method: Method, source: Domain, learner: Any, announce: Callable[[str], None] = unannounced
 ) -> tuple[Knowledge, dict[str, float]]:
     """Run steps 1 and 2, at the source; `announce` is told each step as it begins."""
-    require(method, source=source, learner=learner)
+    require(method, learner, source=source)
     clock: dict[str, float] = {}
     learned = _timed(clock, STEPS[0], announce, lambda: method.learn_source(source, learner))
     return _timed(clock, STEPS[1], announce, lambda: method.extract(learned, source)), clock
@@ -197,7 +198,7 @@ def carry_and_learn(
     announce: Callable[[str], None] = unannounced,
 ) -> tuple[Predictor, dict[str, float]]:
     """Run steps 3 and 4, at the target."""
-    require(method, target=target, learner=learner)
+    require(method, learner, target=target)
     clock: dict[str, float] = {}
     carried = _timed(clock, STEPS[2], announce, lambda: method.carry(knowledge, target))
     return _timed(clock, STEPS[3], announce, lambda: method.learn_target(carried, target, learner)), clock
@@ -224,13 +225,26 @@ def _timed(clock: dict[str, float], step: str, announce: Callable[[str], None], 
     return done
 
 
-def unmet_needs(method: Method, learner: Any, *, task: Task | None = None, target: Domain | None = None) -> str | None:
-    """Say in a few words what a method lacks to work here; None when nothing."""
+def unmet_needs(
+    method: Method,
+    learner: Any,
+    *,
+    task: Task | None = None,
+    source: Domain | None = None,
+    target: Domain | None = None,
+    different: bool = False,
+) -> str | None:
+    """Say in a few words what a method lacks to work here; None when nothing.
+
+    `different` says that source and target rows have different columns.
+    """
     from scipy.sparse import issparse
 
     needs = method.needs
     if task is not None and task not in needs.tasks:
         return f"is not for {task}"
+    if different and needs.same_features and needs.source_labels:
+        return "needs source and target rows with the same columns"
     if needs.learner == "linear" and not is_linear(learner):
         return f"needs a linear learner (logistic regression, ridge), not {type(learner).__name__}"
     if needs.learner == "linear" and not is_plain(learner):
@@ -239,14 +253,22 @@ def unmet_needs(method: Method, learner: Any, *, task: Task | None = None, targe
         return f"needs a learner that takes sample_weight, and {type(learner).__name__} takes none"
     if target is not None and needs.target_labels and not target.n_labelled:
         return "needs labelled target rows, and there are none"
-    if target is not None and needs.pairs and target.pair is None:
+    here = [domain for domain in (source, target) if domain is not None]
+    if needs.pairs and any(domain.pair is None for domain in here):
         return "learns from paired rows; say with pair=... (--pair) what was measured in each row"
-    if target is not None and needs.dense and issparse(target.X):
+    if needs.dense and any(issparse(domain.X) for domain in here):
         return "takes no sparse rows"
     return None
 
 
-def require(method: Method, learner: Any, *, source: Domain | None = None, target: Domain | None = None) -> None:
+def require(
+    method: Method,
+    learner: Any,
+    *,
+    source: Domain | None = None,
+    target: Domain | None = None,
+    different: bool = False,
+) -> None:
     """Refuse what a method can't work with.
 
     Raises
@@ -257,7 +279,7 @@ def require(method: Method, learner: Any, *, source: Domain | None = None, targe
     name = type(method).__name__
     if source is not None and method.needs.source_labels and not source.n_labelled:
         raise NeedsError(f"{name} needs labelled source rows, and there are none")
-    lack = unmet_needs(method, learner, target=target)
+    lack = unmet_needs(method, learner, source=source, target=target, different=different)
     if lack:
         raise NeedsError(f"{name} {lack}")
 

@@ -11,16 +11,17 @@ import numpy as np
 from sklearn.base import clone
 
 from headstart.catalogue import make, travelling_names
-from headstart.choose import shortlist
+from headstart.choose import Candidate, shortlist
 from headstart.choose.candidates import TARGET_ONLY, from_parcel
 from headstart.delivery import Parcel, Plan, pack, read_parcel, without_rows
-from headstart.domain import Domain, Task, require_classes, require_learnable, stack
-from headstart.errors import InputError, unknown_name
+from headstart.domain import Domain, Task, known_labels, require_classes, require_learnable, stack
+from headstart.errors import InputError, NeedsError, listed, unknown_name
 from headstart.evidence import measure_shift
 from headstart.evidence.gain import metric_for
 from headstart.learners import make_learner
-from headstart.method import Method
+from headstart.method import Method, require
 from headstart.readers import align
+from headstart.readers.columns import SPACES, align_spaces
 from headstart.result import Result
 from headstart.road import Progress, Road, silent
 
@@ -35,6 +36,7 @@ def run(
     metric: str | None = None,
     guard: str = "strict",
     vectorizer: Any = "auto",
+    spaces: str = "auto",
     folds: int = 5,
     repeats: int = 5,
     curve_draws: int = 5,
@@ -71,6 +73,11 @@ def run(
         helping and is not shown to hurt is delivered. off: the best-looking transfer is.
     vectorizer : "auto", "passthrough" or transformer
         How rows become numbers; see `headstart.readers.Vectorizer`.
+    spaces : {"auto", "same", "different"}
+        same: the columns that all domains share are used, and the others left out. different: source and target each
+        keep all their columns and are vectorised apart; the candidates are then the methods that need no shared
+        columns, and the shift is not measured. Several sources must share columns among themselves. auto: different
+        where no column is shared, of arrays where the numbers of columns differ; else same.
     folds, repeats : int
         Cross-validation on the labelled target rows.
     curve_draws : int
@@ -106,13 +113,14 @@ def run(
     """
     sources = [source] if isinstance(source, Domain) else list(source)
     _require_domains(sources, target, test)
-    aligned = align([*sources, *([] if test is None else [test])], target)
-    merged = stack(aligned.sources[: len(sources)])
+    aligned = align_spaces(sources, target, [] if test is None else [test], spaces)
+    merged = stack(aligned.sources)
     target = aligned.target
     merged, target, task = _agree_on_task(merged, target)
-    test = None if test is None else replace(aligned.sources[-1], task=task).labelled_rows()
+    test = None if test is None else replace(aligned.tests[0], task=task).labelled_rows()
     require_learnable(merged, target)
-    plan = Plan(task, aligned.kinds, vectorizer, merged.label or target.label)
+    label = merged.label or target.label
+    plan = Plan(task, aligned.kinds, vectorizer, label, aligned.different, aligned.source_kinds)
     road = Road(
         plan,
         metric_for(task, metric),
@@ -129,9 +137,13 @@ def run(
         road.notes.extend(aligned.notes)
         learner = make_learner(learner, task, random_state)
         candidates, left_out = shortlist(methods, learner, merged, target, plan, random_state)
-        progress("look", 0, 1)
-        shift = measure_shift(merged, target, kinds=plan.kinds, vectorizer=vectorizer, random_state=random_state)
-        progress("look", 1, 1)
+        shift = None
+        if plan.different:
+            _require_a_transfer(candidates, left_out, merged, target)
+        else:
+            progress("look", 0, 1)
+            shift = measure_shift(merged, target, kinds=plan.kinds, vectorizer=vectorizer, random_state=random_state)
+            progress("look", 1, 1)
         return road.travel(candidates, left_out, target, test, shift, learner, source=merged, sources=sources)
 
 
@@ -150,9 +162,11 @@ def learn(
     ----------
     source : Domain or sequence of Domain
     method : str or Method
-        One that needs no source rows later: "regular-transfer" or "source-only".
+        One that needs no source rows later: "regular-transfer" or "source-only"; or, with `allow_source_rows`, one
+        that needs no shared columns, such as "direct-standardization".
     allow_source_rows : bool
-        Some learners keep rows inside (support vectors, neighbours). That is refused unless allowed here.
+        Some learners keep rows inside (support vectors, neighbours), and methods that need no shared columns carry the
+        rows themselves. That is refused unless allowed here.
 
     Returns
     -------
@@ -180,11 +194,7 @@ def learn(
         raise InputError(f"{merged.name}: all labels are missing; name the column to predict with label=... (--label)")
     require_classes(merged.task, merged.labels, replace(merged, y=None))
     chosen = make(method)
-    if chosen.needs.source_rows or not chosen.needs.source_labels:
-        why = "needs the source rows at the target" if chosen.needs.source_rows else "takes nothing from the source"
-        raise InputError(
-            f"{type(chosen).__name__} {why}; methods whose knowledge can travel: {', '.join(travelling_names())}"
-        )
+    _require_travelling(chosen, allow_source_rows)
     plan = Plan(merged.task, aligned.kinds, vectorizer, merged.label)
     parcel = pack(clone(chosen), make_learner(learner, merged.task, random_state), merged, plan)
     return without_rows(parcel, merged, allow=allow_source_rows)
@@ -197,6 +207,7 @@ def carry(
     test: Domain | None = None,
     metric: str | None = None,
     guard: str = "strict",
+    spaces: str = "auto",
     folds: int = 5,
     repeats: int = 5,
     curve_draws: int = 5,
@@ -213,6 +224,10 @@ def carry(
         What `learn` made, or the file it was saved in.
     target : Domain
         At least twelve labelled rows are needed to measure a gain, or four and test rows.
+    spaces : {"auto", "same", "different"}
+        same: the target's rows are read as the source's were. different: the target has columns of its own, with a
+        vectoriser fitted on them. auto: different where the target lacks a column of the source's and the method
+        needs no shared ones; else same.
 
     Returns
     -------
@@ -222,10 +237,17 @@ def carry(
     parcel = knowledge if isinstance(knowledge, Parcel) else read_parcel(knowledge, make)
     plan = parcel.plan
     _require_domains([], target, test)
-    target = _with_columns_of(parcel, target)
-    test = None if test is None else replace(_with_columns_of(parcel, test), task=plan.task).labelled_rows()
-    classes = parcel.knowledge.facts.get("classes") or getattr(parcel.knowledge.parts.get("model"), "classes_", [])
-    require_classes(plan.task, np.array(classes), target)
+    notes = [f"the rows of {parcel.source} are not here, so the shift was not measured"]
+    if _is_different(parcel, target, spaces):
+        aligned = align([] if test is None else [test], replace(target, task=plan.task))
+        plan = replace(plan, kinds=aligned.kinds, different=True, source_kinds=plan.kinds)
+        target, tests = aligned.target, aligned.sources
+        notes += [f"{target.name} keeps columns of its own, other than those of {parcel.source}", *aligned.notes]
+    else:
+        tests = [] if test is None else [_with_columns_of(parcel, test)]
+        target = _with_columns_of(parcel, target)
+    test = replace(tests[0], task=plan.task).labelled_rows() if tests else None
+    require_classes(plan.task, _classes_in(parcel), target)
     road = Road(
         plan,
         metric_for(plan.task, metric),
@@ -239,7 +261,7 @@ def carry(
         progress,
     )
     with road.noting():
-        road.notes.append(f"the rows of {parcel.source} are not here, so the shift was not measured")
+        road.notes.extend(notes)
         candidates = [from_parcel(parcel, plan)]
         if target.n_labelled:
             (alone, *_), _ = shortlist([TARGET_ONLY], parcel.learner, target, target, plan)
@@ -271,10 +293,63 @@ def _agree_on_task(source: Domain, target: Domain) -> tuple[Domain, Domain, Task
     return source, replace(target, task=target.task or source.task), source.task
 
 
+def _require_a_transfer(candidates: list[Candidate], left_out: dict[str, str], source: Domain, target: Domain) -> None:
+    """Refuse domains with different columns between which no method at hand can carry anything."""
+    if any(candidate.name != TARGET_ONLY for candidate in candidates):
+        return
+    across = {name: why for name, why in left_out.items() if "same columns" not in why and name != TARGET_ONLY}
+    reasons = "".join(f"; {name} {why}" for name, why in across.items())
+    raise InputError(
+        f"no shared columns: {source.name} has {_columns_of(source)}, {target.name} has {_columns_of(target)}; rename "
+        f"them alike, or name a method that needs none{reasons}"
+    )
+
+
+def _columns_of(domain: Domain) -> str:
+    return listed(domain.X.columns, 4) if hasattr(domain.X, "columns") else f"{domain.X.shape[1]} columns"
+
+
+def _require_travelling(method: Method, allow_source_rows: bool) -> None:
+    """Refuse a method whose knowledge can't travel, or may not."""
+    needs, name = method.needs, type(method).__name__
+    if needs.source_rows and not needs.same_features:
+        if not allow_source_rows:
+            raise NeedsError(
+                f"{name} needs the source rows at the target; allow them to travel with allow_source_rows=True "
+                "(--allow-source-rows)"
+            )
+    elif needs.source_rows or not needs.source_labels:
+        why = "needs the source rows at the target" if needs.source_rows else "takes nothing from the source"
+        raise InputError(f"{name} {why}; methods whose knowledge can travel: {', '.join(travelling_names())}")
+
+
+def _is_different(parcel: Parcel, target: Domain, spaces: str) -> bool:
+    """Tell whether the target is read in columns of its own."""
+    if spaces not in SPACES:
+        raise InputError(unknown_name("spaces", spaces, SPACES))
+    different = not parcel.fits(target) and not parcel.method.needs.same_features
+    if spaces != "auto":
+        different = spaces == "different"
+    require(parcel.method, parcel.learner, different=different)
+    return different
+
+
+def _classes_in(parcel: Parcel) -> np.ndarray:
+    """Return the classes that the knowledge tells apart, as far as it says."""
+    knowledge = parcel.knowledge
+    if knowledge.arrays.get("y") is not None:
+        return np.unique(known_labels(knowledge.arrays["y"], classes=parcel.plan.task == "classification"))
+    return np.array(knowledge.facts.get("classes") or getattr(knowledge.parts.get("model"), "classes_", []))
+
+
 def _with_columns_of(parcel: Parcel, target: Domain) -> Domain:
     kinds = parcel.plan.kinds
     target = replace(target, task=parcel.plan.task)
     if kinds is None:
+        if not parcel.fits(target):
+            raise InputError(
+                f"{target.name}: the knowledge is about rows with {parcel.columns} columns, not {target.X.shape[1]}"
+            )
         return target
     if not hasattr(target.X, "columns"):
         raise InputError(f"{target.name}: the knowledge is about a table with named columns; give one")

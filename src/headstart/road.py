@@ -17,7 +17,7 @@ from headstart.choose.candidates import TARGET_ONLY
 from headstart.choose.unlabelled import rows_to_show_a_gain
 from headstart.delivery import Model, Plan, versions
 from headstart.domain import Domain
-from headstart.errors import InputError, unknown_name
+from headstart.errors import InputError, listed, unknown_name
 from headstart.evidence import Curve, Gain, Metric, Shift, learning_curve
 from headstart.evidence.gain import metric_for, paired_interval
 from headstart.method import STEPS
@@ -220,6 +220,12 @@ class Road:
             choice, tried = open_ones[0].name, []
             estimate = f"{choice} is the only candidate"
             reference = choice
+        elif self.plan.different:
+            # Source rows can't be weighted to look like the target's: that takes shared columns.
+            raise InputError(
+                f"{target.name} {why}, and between different columns methods can't be compared without; name one of "
+                f"{listed([candidate.name for candidate in open_ones], 12)} with methods=[...] (--method)"
+            )
         else:
             open_ones.sort(key=lambda candidate: candidate.name != "source-only")
             # Probabilities of source rows are not part of the contract: what is compared is the task's first metric.
@@ -267,6 +273,7 @@ class Road:
             "learner": repr(learner),
             "metric": self.metric.name,
             "guard": self.guard,
+            "spaces": "different" if self.plan.different else "same",
             "vectorizer": self.plan.vectorizer if isinstance(self.plan.vectorizer, str) else repr(self.plan.vectorizer),
             "folds": self.folds,
             "repeats": self.repeats,

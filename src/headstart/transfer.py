@@ -23,6 +23,15 @@ def _predictor_has(name: str) -> Any:
     return available_if(lambda transfer: hasattr(getattr(transfer, "predictor_", None) or transfer.learner, name))
 
 
+def _in_the_order_of(target: Domain, source: Domain) -> tuple[Domain, bool]:
+    """Return the source with its columns in the target's order, and whether the two have different columns."""
+    if not (hasattr(source.X, "columns") and hasattr(target.X, "columns")):
+        return source, source.X.shape[1] != target.X.shape[1]
+    if set(source.X.columns) != set(target.X.columns):
+        return source, True
+    return source.with_rows(source.X[list(target.X.columns)]), False
+
+
 class Transfer(MetaEstimatorMixin, BaseEstimator):
     """Learn a target task with the help of a source, by one method and one learner.
 
@@ -99,19 +108,77 @@ class Transfer(MetaEstimatorMixin, BaseEstimator):
         InputError, NeedsError
             When the data or the learner do not suit the method.
         """
-        source, target = self._domains(X, y, domain, sample_weight, pair)
-        lack = unmet_needs(self.method, self.learner, task=self._task)
+        return self._travel(*self._domains(X, y, domain, sample_weight, pair), different=False)
+
+    def fit_domains(self, source: Domain, target: Domain) -> Self:
+        """Run the four steps between two domains given as such, whose rows may have different columns.
+
+        With different columns the method must be one that needs no shared ones (`needs.same_features` is False).
+        Afterwards the estimator speaks of target rows as ever: `n_features_in_` is the number of the target's columns.
+
+        Parameters
+        ----------
+        source, target : Domain
+            Rows as numeric arrays, sparse matrices or tables of shape (n_s, d_s) and (n_t, d_t); labels, of which some
+            may be missing; weights and pairs as the domains have them. A row of weight zero is left out. Columns are
+            the same where two tables name the same ones, in any order, and elsewhere where there are as many.
+
+        Raises
+        ------
+        InputError, NeedsError
+            When the domains or the learner do not suit the method.
+
+        Examples
+        --------
+        Forty samples are measured by an instrument with five channels, and eight of them by one with three too.
+
+        >>> import numpy as np
+        >>> from sklearn.linear_model import Ridge
+        >>> from headstart import Domain
+        >>> from headstart.features import DirectStandardization
+        >>> rng = np.random.default_rng(0)
+        >>> content = rng.uniform(size=(60, 2))
+        >>> wide, narrow = content @ rng.normal(size=(2, 5)), content @ rng.normal(size=(2, 3))
+        >>> source = Domain(wide[:40], content[:40, 0], "wide", task="regression", pair=np.arange(40))
+        >>> target = Domain(narrow[:8], name="narrow", pair=np.arange(8))
+        >>> fitted = Transfer(DirectStandardization(), Ridge(1e-6)).fit_domains(source, target)
+        >>> fitted.n_features_in_, bool(np.abs(fitted.predict(narrow[40:]) - content[40:, 0]).max() < 1e-3)
+        (3, True)
+        """
+        for domain in (source, target):
+            if not isinstance(domain, Domain):
+                raise InputError(f"fit_domains takes two domains, not {type(domain).__name__}; fit takes arrays")
+        source, different = _in_the_order_of(target, source)
+        return self._travel(self._checked(source), self._checked(target), different=different)
+
+    def _travel(self, source: Domain, target: Domain, *, different: bool) -> Self:
+        lack = unmet_needs(self.method, self.learner, task=self._task, different=different)
         if lack:
-            require(self.method, self.learner)
+            require(self.method, self.learner, different=different)
             raise InputError(f"{type(self.method).__name__} {lack}")
         require_learnable(source, target)
         self.method_ = clone(self.method)
         journey = four_steps(self.method_, source, target, self.learner)
         self.predictor_, self.seconds_ = journey.predictor, journey.seconds
-        self.n_features_in_ = source.X.shape[1]
+        self.n_features_in_ = target.X.shape[1]
         if hasattr(self.predictor_, "classes_"):
             self.classes_ = self.predictor_.classes_
         return self
+
+    def _checked(self, domain: Domain) -> Domain:
+        try:
+            X = self._rows(domain.X)
+        except InputError as error:
+            raise InputError(f"{domain.name}: {error}") from error
+        return self._counted(replace(domain, X=X, task=self._task))
+
+    def _counted(self, domain: Domain) -> Domain:
+        """Leave out the rows of weight zero; refuse weights that the learner can't take."""
+        if domain.weight is None:
+            return domain
+        if not takes_weights(self.learner):
+            raise NeedsError(f"{type(self.learner).__name__} takes no sample_weight; leave the weights out")
+        return domain.rows(domain.weight > 0)
 
     @property
     def _task(self) -> Task:
@@ -126,21 +193,14 @@ class Transfer(MetaEstimatorMixin, BaseEstimator):
         if len(labels) != X.shape[0]:
             raise InputError(f"{X.shape[0]} rows but {len(labels)} labels")
         pair = None if pair is None else as_pair(pair, X.shape[0])
-        if sample_weight is None:
-            weight = None
-        else:
-            if not takes_weights(self.learner):
-                raise NeedsError(f"{type(self.learner).__name__} takes no sample_weight; leave the weights out")
-            weight = as_weights(sample_weight, X.shape[0], where="sample_weight")
-            kept = weight > 0
-            X, labels, names, weight = X[kept], labels[kept], names[kept], weight[kept]
-            pair = None if pair is None else pair[kept]
+        weight = None if sample_weight is None else as_weights(sample_weight, X.shape[0], where="sample_weight")
+        everything = self._counted(Domain(X, labels, task=self._task, origin=names, weight=weight, pair=pair))
+        names = np.asarray(everything.origin)
         is_target = names == self.target
         if not is_target.any():
             raise InputError(unknown_name("domain", self.target, np.unique(names)) + " (set target=...)")
         if is_target.all():
             raise InputError(f"all rows are of the target {self.target!r}; there is no source to transfer from")
-        everything = Domain(X, labels, task=self._task, origin=names, weight=weight, pair=pair)
         source, target = everything.rows(~is_target), everything.rows(is_target)
         return replace(source, name="source"), replace(target, name=self.target, origin=None)
 

@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from headstart.catalogue import make, name_of, names_in, standard_names
 from headstart.delivery import Model, Parcel, Plan, fit_target_only, fit_together, pack, unpack
-from headstart.domain import Domain
+from headstart.domain import Domain, paired_rows
 from headstart.errors import NeedsError
 from headstart.method import Family, Method, unannounced, unmet_needs
 
@@ -48,7 +48,7 @@ class Candidate:
         if not self.method.needs.source_labels:
             return fit_target_only(clone(self.method), self.learner, target, self.plan, announce)
         if self.parcel is not None:
-            return unpack(self.parcel, target, announce)
+            return unpack(self.parcel, target, self.plan, announce)
         assert self.source is not None  # noqa: S101  (a candidate has a parcel or the rows)
         return fit_together(self.method, self.learner, self.source, target, self.plan, announce)
 
@@ -59,6 +59,15 @@ def candidate(method: Method, learner: Any, source: Domain, plan: Plan) -> Candi
     if method.needs.source_labels and not method.needs.source_rows:
         return Candidate(name, method, learner, plan, parcel=pack(clone(method), learner, source, plan))
     return Candidate(name, method, learner, plan, source=source)
+
+
+def no_pair_shared(method: Method, source: Domain, target: Domain) -> str | None:
+    """Say that a method that learns from pairs would find none; None where it finds some, or learns otherwise."""
+    if not method.needs.pairs or source.pair is None or target.pair is None:
+        return None
+    if len(paired_rows(source.pair, target.pair, type(method).__name__)):
+        return None
+    return "learns from paired rows, and no value of pair stands in both domains"
 
 
 def from_parcel(parcel: Parcel, plan: Plan) -> Candidate:
@@ -87,7 +96,8 @@ def shortlist(
     Parameters
     ----------
     methods : sequence of names or methods, optional
-        By default the standard ones; a family's name or "all" stands for those of its methods that can work here.
+        By default the standard ones, and where `plan.different` those that need no shared columns; a family's name or
+        "all" stands for those of its methods that can work here.
         Target-only is always tried where the target has labels.
     random_state : int
         For the methods that have a `random_state` and in which it is left at its default.
@@ -98,7 +108,9 @@ def shortlist(
         When a method asked for by name can't work here.
     """
     asked = [(method, names_in(method) if isinstance(method, str) else None) for method in methods or ()]
-    by_group = [name for _, group in asked for name in group or ()] if methods is not None else standard_names()
+    by_group = [name for _, group in asked for name in group or ()]
+    if methods is None:
+        by_group = standard_names(different=plan.different)
     by_name = [make(method) for method, group in asked if group is None]
     taken = {name_of(method) for method in by_name}
     several = [make(name) for name in dict.fromkeys(by_group) if name not in taken]
@@ -108,7 +120,9 @@ def shortlist(
     wanted.sort(key=lambda method: name_of(method) != TARGET_ONLY)
     chosen, left_out = [], {}
     for method in wanted:
-        lack = unmet_needs(method, learner, task=plan.task, target=target)
+        lack = unmet_needs(
+            method, learner, task=plan.task, source=source, target=target, different=plan.different
+        ) or no_pair_shared(method, source, target)
         if lack is None:
             chosen.append(candidate(method, learner, source, plan))
         elif name_of(method) not in taken:

@@ -34,6 +34,8 @@ def carry(
     ] = None,
     domain_column: o.DomainColumnOption = None,
     category: o.CategoryOption = None,
+    pair: o.PairOption = None,
+    spaces: o.SpacesOption = "auto",
     metric: o.MetricOption = None,
     guard: o.GuardOption = "strict",
     folds: o.FoldsOption = 5,
@@ -56,7 +58,12 @@ def carry(
     from headstart.delivery import read_parcel
 
     parcel = read_parcel(knowledge, make)
-    reading = {"task": parcel.plan.task, "categories": category or (), "label": label or parcel.plan.label}
+    reading = {
+        "task": parcel.plan.task,
+        "categories": category or (),
+        "label": label or parcel.plan.label,
+        "pair": pair,
+    }
     found = read_of(file, target, domain_column, label_optional=label is None, **reading)
     tested = None if test is None else read_of(test, None, None, **reading)
     with progress(quiet or json) as show:
@@ -66,6 +73,7 @@ def carry(
             test=tested,
             metric=metric,
             guard=guard,
+            spaces=spaces,
             folds=folds,
             repeats=repeats,
             budget=budget,

@@ -20,16 +20,20 @@ def learn(
     label: o.LabelOption = None,
     domain_column: o.DomainColumnOption = None,
     category: o.CategoryOption = None,
+    pair: o.PairOption = None,
     task: o.TaskOption = None,
     method: Annotated[
         str,
         typer.Option(
-            "--method", "-m", help="A method that needs no source rows later: regular-transfer, pred, source-only."
+            "--method",
+            "-m",
+            help="A method that needs no source rows later: regular-transfer, pred, source-only. With "
+            "--allow-source-rows also one that needs no shared columns.",
         ),
     ] = "regular-transfer",
     learner: o.LearnerOption = "auto",
     allow_source_rows: Annotated[
-        bool, typer.Option("--allow-source-rows", help="Allow a learner that keeps source rows inside.")
+        bool, typer.Option("--allow-source-rows", help="Allow a learner or a method that keeps source rows inside.")
     ] = False,
     seed: o.SeedOption = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace the knowledge file if it is there.")] = False,
@@ -40,7 +44,7 @@ def learn(
     headstart learn cleveland.csv --label disease -o cleveland.knowledge
     """
     require_new(output, force)
-    domain = read_of(file, source, domain_column, label=label, task=task, categories=category or ())
+    domain = read_of(file, source, domain_column, label=label, task=task, categories=category or (), pair=pair)
     from headstart import pipeline
 
     parcel = pipeline.learn(domain, method, learner=learner, allow_source_rows=allow_source_rows, random_state=seed)

@@ -33,6 +33,14 @@ PairOption = Annotated[
         show_default=False,
     ),
 ]
+SpacesOption = Annotated[
+    str,
+    typer.Option(
+        "--spaces",
+        help="same: use the columns that source and target share. different: each keeps its own, for methods that "
+        "need no shared ones. auto: different where none are shared.",
+    ),
+]
 TaskOption = Annotated[
     str | None,
     typer.Option(

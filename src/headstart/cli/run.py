@@ -40,6 +40,7 @@ def run(
     domain_column: o.DomainColumnOption = None,
     category: o.CategoryOption = None,
     pair: o.PairOption = None,
+    spaces: o.SpacesOption = "auto",
     task: o.TaskOption = None,
     learner: o.LearnerOption = "auto",
     method: Annotated[
@@ -92,6 +93,7 @@ def run(
             methods=method or None,
             metric=metric,
             guard=guard,
+            spaces=spaces,
             folds=folds,
             repeats=repeats,
             budget=budget,

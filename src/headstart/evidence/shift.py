@@ -11,6 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
 from headstart.domain import Domain, stack_rows
+from headstart.errors import InputError
 from headstart.readers import Vectorizer
 from headstart.readers.columns import Kind
 
@@ -101,6 +102,11 @@ def measure_shift(
     permutations : int
         Permutations behind the p-value.
 
+    Raises
+    ------
+    InputError
+        When the domains have different columns: there is no distance then.
+
     Examples
     --------
     >>> import numpy as np
@@ -109,6 +115,11 @@ def measure_shift(
     >>> far.auc > 0.9, far.p < 0.01
     (True, True)
     """
+    if source.X.shape[1] != target.X.shape[1]:
+        raise InputError(
+            f"{source.name} has {source.X.shape[1]} columns and {target.name} {target.X.shape[1]}; a shift is measured "
+            "in the same columns"
+        )
     fitted = Vectorizer(vectorizer, kinds).fit([source.X, target.X])
     auc, p = classifier_two_sample_test(
         fitted.transform(source.X), fitted.transform(target.X), permutations, random_state

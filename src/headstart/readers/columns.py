@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from headstart.domain import Domain, stack_rows
-from headstart.errors import InputError, listed
+from headstart.errors import InputError, listed, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Kind = Literal["number", "category", "date"]
+#: What columns a run works with: those that all domains share, or each domain's own. "auto": see `no_shared_columns`.
+SPACES = ("auto", "same", "different")
 
 #: Rarer categories of a column share one output column beyond this many.
 MOST_CATEGORIES = 50
@@ -24,12 +26,85 @@ DATE_PARTS = ("day", "month", "weekday")
 
 @dataclass(frozen=True)
 class Aligned:
-    """Domains brought to the same columns."""
+    """Domains brought to the same columns, or each side to its own.
+
+    Attributes
+    ----------
+    sources : list of Domain
+    target : Domain
+    kinds : dict or None
+        What the target's columns hold; None for arrays.
+    notes : list of str
+    tests : list of Domain
+        More rows in the target's columns.
+    different : bool
+        Whether source and target keep columns of their own.
+    source_kinds : dict or None
+        What the sources' columns hold, where they are others.
+    """
 
     sources: list[Domain]
     target: Domain
     kinds: dict[str, Kind] | None
     notes: list[str] = field(default_factory=list)
+    tests: list[Domain] = field(default_factory=list)
+    different: bool = False
+    source_kinds: dict[str, Kind] | None = None
+
+
+def align_spaces(sources: Sequence[Domain], target: Domain, tests: Sequence[Domain], spaces: str) -> Aligned:
+    """Keep the shared columns (spaces="same"), or each side's own ("different"); "auto" lets the domains decide.
+
+    With different columns the sources agree among themselves, and the test rows with the target, as `align` does it.
+
+    Raises
+    ------
+    InputError
+        When domains that must have the same columns share none, or `spaces` is unknown.
+
+    Examples
+    --------
+    >>> here, there = Domain(np.eye(3), [0, 1, 0], name="here"), Domain(np.ones((2, 4)), [0, 1], name="there")
+    >>> apart = align_spaces([there], here, [], "auto")
+    >>> apart.different, apart.notes
+    (True, ['here and there share no columns, so each keeps its own; there is no shift to measure between them'])
+    """
+    if spaces not in SPACES:
+        raise InputError(unknown_name("spaces", spaces, SPACES))
+    unshared = no_shared_columns(sources, target)
+    if spaces == "same" or (spaces == "auto" and not unshared):
+        aligned = align([*sources, *tests], target)
+        return replace(aligned, sources=aligned.sources[: len(sources)], tests=aligned.sources[len(sources) :])
+    there, here = align(sources[:-1], sources[-1]), align(tests, target)
+    names = " and ".join([target.name, *(source.name for source in sources)])
+    why = f"{names} share no columns, so" if unshared else "spaces='different':"
+    return Aligned(
+        sources=[*there.sources, there.target],
+        target=here.target,
+        kinds=here.kinds,
+        notes=[
+            f"{why} each keeps its own; there is no shift to measure between them",
+            *there.notes,
+            *here.notes,
+        ],
+        tests=here.sources,
+        different=True,
+        source_kinds=there.kinds,
+    )
+
+
+def no_shared_columns(sources: Sequence[Domain], target: Domain) -> bool:
+    """Tell whether no source shares a column with the target: a name of tables, or the number of columns of arrays.
+
+    A table and an array can't be compared: that is for the caller to say.
+
+    >>> [no_shared_columns([Domain(np.eye(2))], Domain(np.eye(d))) for d in (2, 3)]
+    [False, True]
+    """
+    framed = [hasattr(domain.X, "columns") for domain in (*sources, target)]
+    if all(framed):
+        return all(set(source.X.columns).isdisjoint(target.X.columns) for source in sources)
+    return not any(framed) and all(source.X.shape[1] != target.X.shape[1] for source in sources)
 
 
 def align(sources: Sequence[Domain], target: Domain) -> Aligned:
@@ -56,7 +131,10 @@ def align(sources: Sequence[Domain], target: Domain) -> Aligned:
         return Aligned(list(sources), target, None)
     if not all(frames):
         arrays = next(domain.name for domain, framed in zip(domains, frames, strict=True) if not framed)
-        raise InputError(f"{arrays} has no column names and the others do; give all as tables, or all as arrays")
+        raise InputError(
+            f"{arrays} has no column names and the others do; give all as tables, or all as arrays, or say that the "
+            "columns are others with spaces='different' (--spaces)"
+        )
     columns = [name for name in target.X.columns if all(name in source.X.columns for source in sources)]
     if not columns:
         raise InputError(
