@@ -24,6 +24,7 @@ from headstart.mapping.fit_maps import (
 )
 from headstart.mapping.kernel_map import KernelMap
 from headstart.mapping.maps import AffineMap, LinearMap, Map
+from headstart.mapping.perceptron_map import PerceptronMap
 
 FAMILIES = ("linear", "affine", "orthogonal", "covariance", "low-rank", "kernel", "bures", "perceptron")
 #: Families whose members turn a domain as a whole: columns keep their units beside one another.
@@ -98,6 +99,8 @@ def units_of(X: np.ndarray, kind: str | None, *, centered: bool = True) -> Units
     if kind not in ("columns", "whole", None):
         raise InputError(f"units must be 'auto', 'columns', 'whole' or None, not {kind!r}")
     d = X.shape[1]
+    # Sums over sorted columns do not depend on the order of the rows.
+    X = np.sort(X, axis=0)
     if kind is None:
         return Units(np.zeros(d), np.ones(d))
     center = X.mean(axis=0, dtype=float) if centered else np.zeros(d)
@@ -123,6 +126,21 @@ def rescaled(source: Units, inner: Map, target: Units) -> Map:
     if isinstance(inner, LinearMap) and not source.center.any() and not target.center.any():
         return LinearMap(inner.A / source.unit[:, None] * target.unit)
     return RescaledMap(source, inner, target)
+
+
+def in_precision(fitted: Any, dtype: Any) -> Any:
+    """Return a map of ours with its arrays in one precision; what a caller's own function made is left as it is."""
+    if isinstance(fitted, RescaledMap):
+        ends = (Units(units.center.astype(dtype), units.unit.astype(dtype)) for units in (fitted.source, fitted.target))
+        source, target = ends
+        return RescaledMap(source, in_precision(fitted.map, dtype), target)
+    if isinstance(fitted, AffineMap | LinearMap):
+        return type(fitted)(**{name: value.astype(dtype) for name, value in vars(fitted).items()})
+    if isinstance(fitted, PerceptronMap):
+        return PerceptronMap(
+            tuple(A.astype(dtype) for A in fitted.matrices), tuple(b.astype(dtype) for b in fitted.offsets)
+        )
+    return fitted
 
 
 def family_of(f: Any, settings: Settings, Xs: np.ndarray, Xt: np.ndarray) -> Family:

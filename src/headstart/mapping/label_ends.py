@@ -79,6 +79,9 @@ class LabelEnds:
         """Return what fits g to a coupling; None where no labels meet."""
         if not self.meet:
             return None
+        if kind == "identity":
+            same = LineStep(LinearLabelMap(1.0, 0.0)) if self.source_classes is None else self._same_names()
+            return lambda problem, P: same
         if self.source_classes is None:
             return lambda problem, P: LineStep(_line(problem, P))
         known = self.target_codes[np.isfinite(self.target_codes)].astype(int)
@@ -90,6 +93,11 @@ class LabelEnds:
             return ClassStep(G, eta * float(np.square(G - prior).sum()))
 
         return fitted
+
+    def _same_names(self) -> ClassStep:
+        """Return the matrix that takes each class to the one of the same name; to none, where there is none."""
+        source, target = np.asarray(self.source_classes), np.asarray(self.target_classes)
+        return ClassStep((source[:, None] == target).astype(float), 0.0)
 
     def public(self, step: Any) -> LabelMap | LinearLabelMap | None:
         """Return g for use outside."""

@@ -10,7 +10,7 @@ import numpy as np
 from headstart.errors import InputError, unknown_name
 from headstart.mapping.fit_maps import fit_affine
 
-KINDS = ("confusion", "one-to-one", "smoothed")
+KINDS = ("confusion", "one-to-one", "smoothed", "identity")
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from headstart.draws import canonical_order
 from headstart.errors import InputError, unknown_name
 from headstart.inputs import checked_rows
 from headstart.mapping.coupling import KINDS as COUPLINGS
-from headstart.mapping.coupling import Coupling, as_pairs
+from headstart.mapping.coupling import as_pairs
 from headstart.mapping.descent import Problem, Side, Solution
-from headstart.mapping.families import WHOLE, Settings, Units, family_of, rescaled, units_of
+from headstart.mapping.families import WHOLE, Settings, Units, family_of, in_precision, rescaled, units_of
 from headstart.mapping.label_ends import LabelEnds, label_ends, one_column_each
 from headstart.mapping.label_maps import KINDS as LABEL_MAPS
 from headstart.mapping.label_maps import LabelMap
-from headstart.mapping.low_rank import LowRank
-from headstart.mapping.measures import Measure, clustered, distinct
+from headstart.mapping.measures import clustered, distinct
 from headstart.mapping.multistart import Start, StartSettings, best_of_starts, confidence
 from headstart.mapping.transport import Plan, entropic, exact
 from headstart.mapping.transport import partial as partial_transport
+from headstart.mapping.whole_coupling import whole_coupling
 
 PAIRINGS = ("paired", "partial", "unpaired")
 #: Rows of a domain up to which every one looks for its own partner, and clusters beyond.
@@ -61,9 +62,10 @@ class MappingLearner(BaseEstimator):
         all columns), "covariance" (affine maps that give the source the target's covariance, so that none shrinks),
         "low-rank", "kernel", "bures" (the map between Gaussians; needs no coupling) or "perceptron". Or a function that
         takes rows X, rows Y and weights and returns an object with `transform`.
-    g : {"confusion", "one-to-one", "smoothed"}, default "confusion"
+    g : {"confusion", "one-to-one", "smoothed", "identity"}, default "confusion"
         The label map where labels are classes: a row of probabilities for each source class; a partner for each; or
-        the first, drawn towards the target's class shares. Labels that are quantities have a line.
+        the first, drawn towards the target's class shares. Labels that are quantities have a line. "identity": labels
+        mean the same on both sides.
     pairing : {"paired", "partial", "unpaired"}, default "paired"
         Whether all rows, some, or none have a known partner.
     coupling : {"exact", "entropic", "unbalanced", "partial"}, default "exact"
@@ -89,7 +91,9 @@ class MappingLearner(BaseEstimator):
     n_neighbors : int, default 50
         Of the graph behind the last two.
     n_starts : int, default 8
-        Starts beside those from pairs; half of them from matchings of classes, where there are.
+        Starts from the shape of the domains; half of them from matchings of classes, where there are. Beside them stand
+        those from pairs, and, with as many columns on both sides, from the rows as they stand; 0 leaves only these: for
+        columns that mean the same.
     rank : int, default 2
         For "low-rank".
     gamma : float, optional
@@ -218,8 +222,15 @@ class MappingLearner(BaseEstimator):
         Xs, Xt = (checked_rows(X, "MappingLearner", dense=True) for X in (Xs, Xt))
         pairs = self._pairs(pairs, len(Xs), len(Xt))
         ends = label_ends(ys, yt, len(Xs), len(Xt))
-        self._units = self._units_of(Xs), self._units_of(Xt)
-        problem = self._problem(self._units[0].of(Xs.astype(float)), self._units[1].of(Xt.astype(float)), ends, pairs)
+        units = self._units_of(Xs), self._units_of(Xt)
+        scaled = units[0].of(Xs.astype(float)), units[1].of(Xt.astype(float))
+        # Rows in an order of their own: that in which they are given makes no difference, to the last digit.
+        orders = canonical_order(scaled[0], ends.source_codes), canonical_order(scaled[1], ends.target_codes)
+        places = np.argsort(orders[0]), np.argsort(orders[1])
+        pairs = np.stack([places[0][pairs[:, 0]], places[1][pairs[:, 1]]], axis=1)
+        pairs = pairs[np.argsort(pairs[:, 0])]
+        ends = replace(ends, source_codes=ends.source_codes[orders[0]], target_codes=ends.target_codes[orders[1]])
+        problem = self._problem(scaled[0][orders[0]], scaled[1][orders[1]], ends, pairs)
         starts: tuple[Start, ...] = ()
         if problem.pair_share == 1:
             best = problem.solution_of_pairs()
@@ -228,7 +239,20 @@ class MappingLearner(BaseEstimator):
         else:
             settings = StartSettings(self.distances, self.n_neighbors, self.n_starts, self.random_state)
             best, starts = best_of_starts(problem, settings)
-        self._keep(best, starts, problem, ends, pairs, Xs, Xt)
+        self.columns_ = Xs.shape[1], Xt.shape[1]
+        dtype = np.result_type(Xs.dtype, Xt.dtype)
+        self.map_ = in_precision(rescaled(units[0], best.map, units[1]), dtype)
+        self.g_ = ends.public(best.label_map)
+        self.label_map_ = self.g_.matrix if isinstance(self.g_, LabelMap) else None
+        self.coupling_ = whole_coupling(best, problem, pairs, places)
+        self.objective_, self.trace_, self.starts_ = best.objective, best.trace, starts
+        self.map_confidence_ = confidence(starts, "map_agreement")
+        self.label_confidence_ = confidence(starts, "label_agreement")
+        self.confidence_ = min(self.map_confidence_, self.label_confidence_)
+        total = float(np.var(Xt, axis=0, dtype=float).sum())
+        moved = float(np.var(self.map_.transform(Xs), axis=0, dtype=float).sum())
+        self.spread_ = moved / total if total > 0 else 1.0
+        self._warn_of(best)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -303,7 +327,7 @@ class MappingLearner(BaseEstimator):
             target=self._side(Xt, ends.target_codes, ends.columns[1], pairs[:, 1], share),
             family=family_of(self.f, settings, Xs, Xt),
             fit_labels=ends.step(self.g, self.smoothing * n_rows),
-            s_x=max(float(np.var(Xt, axis=0).sum()), np.finfo(float).tiny),
+            s_x=_or_one(float(np.var(Xt, axis=0).sum())),
             s_y=ends.spread(),
             label_weight=self.label_weight,
             pair_share=share,
@@ -336,29 +360,7 @@ class MappingLearner(BaseEstimator):
             measure = clustered(measure, few, k > 0, self.random_state)
         return Side(measure, one_column_each(measure.label, k), X[paired], one_column_each(codes[paired], k))
 
-    def _keep(
-        self,
-        best: Solution,
-        starts: tuple[Start, ...],
-        problem: Problem,
-        ends: LabelEnds,
-        pairs: np.ndarray,
-        Xs: np.ndarray,
-        Xt: np.ndarray,
-    ) -> None:
-        self.columns_ = Xs.shape[1], Xt.shape[1]
-        self.map_ = rescaled(self._units[0], best.map, self._units[1])
-        self.g_ = ends.public(best.label_map)
-        self.label_map_ = self.g_.matrix if isinstance(self.g_, LabelMap) else None
-        self.coupling_ = _whole_coupling(best, problem, pairs, len(Xs), len(Xt))
-        self.objective_, self.trace_ = best.objective, best.trace
-        self.starts_ = starts
-        self.map_confidence_ = confidence(starts, "map_agreement")
-        self.label_confidence_ = confidence(starts, "label_agreement")
-        self.confidence_ = min(self.map_confidence_, self.label_confidence_)
-        total = float(np.var(Xt, axis=0, dtype=float).sum())
-        moved = float(np.var(self.map_.transform(Xs), axis=0, dtype=float).sum())
-        self.spread_ = moved / total if total > 0 else 1.0
+    def _warn_of(self, best: Solution) -> None:
         if self.literal and self.pairing == "unpaired":
             _warn(
                 "without a coupling, the best f is the target's mean and the best g its class shares: "
@@ -386,45 +388,9 @@ def _coupled(C: np.ndarray, a: np.ndarray, b: np.ndarray, reg: float, kind: str,
     return entropic(C, a, b, reg, reg_mass if kind == "unbalanced" else np.inf)
 
 
-def _whole_coupling(best: Solution, problem: Problem, pairs: np.ndarray, n_s: int, n_t: int) -> Coupling:
-    """Return the coupling of all rows, in the caller's order, from that of distinct rows or clusters."""
-    if problem.pair_share == 1:
-        return Coupling.from_pairs(pairs, n_s, n_t)
-    if best.plan is None:
-        return Coupling.independent(n_s, n_t)
-    P = best.plan.coupling
-    source, target = problem.source.free, problem.target.free
-    left, right = _memberships(source, pairs[:, 0], n_s), _memberships(target, pairs[:, 1], n_t)
-    scaled = P.multiply(1 - problem.pair_share).tocsr() if issparse(P) else (1 - problem.pair_share) * P
-    if source.clustered or target.clustered:
-        matrix: Any = LowRank(left, scaled, right)
-    else:
-        matrix = left @ scaled @ right.T
-    if len(pairs):
-        paired = problem.pair_share * Coupling.from_pairs(pairs, n_s, n_t).matrix
-        matrix = _with_pairs(matrix, paired) if isinstance(matrix, LowRank) else matrix + paired
-    matrix = matrix if isinstance(matrix, LowRank | np.ndarray) else csr_matrix(matrix)
-    return Coupling(np.asarray(matrix) if isinstance(matrix, np.matrix) else matrix, best.objective, best.converged)
-
-
-def _memberships(measure: Measure, paired: np.ndarray, n: int) -> csr_matrix:
-    """Return the share that each row has in its distinct row or cluster, shape (n, m); columns sum to 1."""
-    free = np.setdiff1d(np.arange(n), paired)
-    count = np.bincount(measure.of_row, minlength=len(measure.rows))
-    return csr_matrix((1 / count[measure.of_row], (free, measure.of_row)), shape=(n, len(measure.rows)))
-
-
-def _with_pairs(matrix: LowRank, paired: csr_matrix) -> LowRank:
-    """Return left core right' + paired as one product: every pair is a cluster of its own."""
-    from scipy.sparse import block_diag, hstack
-
-    rows, columns = paired.nonzero()
-    one = np.ones(len(rows))
-    left = csr_matrix((one, (rows, np.arange(len(rows)))), shape=(paired.shape[0], len(rows)))
-    right = csr_matrix((one, (columns, np.arange(len(rows)))), shape=(paired.shape[1], len(rows)))
-    mass = np.asarray(paired[rows, columns]).ravel()
-    core = block_diag([csr_matrix(matrix.core), csr_matrix(np.diag(mass))]).tocsr()
-    return LowRank(hstack([matrix.left, left]).tocsr(), core, hstack([matrix.right, right]).tocsr())
+def _or_one(variance: float) -> float:
+    """Return a variance to divide by: 1, where rounding is all there is of it."""
+    return variance if variance > np.finfo(float).eps ** 2 else 1.0
 
 
 def _warn(line: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import InputError
 from headstart.mapping.anchors import anchor_costs
 from headstart.mapping.descent import Problem, Side, Solution
 from headstart.mapping.label_ends import one_column_each
@@ -109,6 +110,10 @@ def _starts(coarse: Problem, settings: StartSettings) -> Iterator[tuple[str, np.
         yield "anchors", _by_anchors(coarse)
     if source.free.rows.shape[1] == target.free.rows.shape[1]:
         yield "as they stand", as_they_stand(source.free, target.free)
+    elif not settings.n_starts and not len(source.paired):
+        raise InputError("domains with different columns and no pairs need starts from their shape: n_starts above 0")
+    if not settings.n_starts:
+        return
     n_matchings = settings.n_starts // 2
     yield from gromov_starts(
         source.free,
