@@ -78,6 +78,12 @@ ENTRIES = (
     Entry("pred", "PRED", "headstart.features"),
     Entry("direct-standardization", "DirectStandardization", "headstart.features"),
     Entry("piecewise-direct-standardization", "PiecewiseDirectStandardization", "headstart.features"),
+    Entry("mapping-transfer", "MappingTransfer", "headstart.features"),
+    Entry("anchor-ot", "AnchorOT", "headstart.features"),
+    Entry("coo-transfer", "COOTransfer", "headstart.features"),
+    Entry("manifold-alignment", "ManifoldAlignment", "headstart.features"),
+    Entry("cca", "CCA", "headstart.features"),
+    Entry("heterogeneous-augmentation", "HeterogeneousAugmentation", "headstart.features"),
     Entry("regular-transfer", "RegularTransfer", "headstart.models", standard=True),
 )
 #: What stands for every method of the catalogue where names of methods are asked for.

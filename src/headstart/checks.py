@@ -237,7 +237,8 @@ def check_knowledge_says_what_it_holds(method: Method) -> None:
     task = method.needs.tasks[0]
     X, y, domain = example(task)
     rows = domain == "source"
-    source = Domain(X[rows], y[rows], name="source", task=task)
+    pair = pairs_in(X, domain)[rows] if method.needs.pairs else None
+    source = Domain(X[rows], y[rows], name="source", task=task, pair=pair)
     knowledge, _ = learn_and_extract(clone(method), source, learner_for(task))
     arrays = [array for array in knowledge.arrays.values() if isinstance(array, np.ndarray)]
     held = any(row.tobytes() in array.tobytes() for row in source.X for array in arrays)

@@ -1,17 +1,23 @@
 """Feature-based transfer: a representation in which the domains agree."""
 
+from headstart.features.anchor_ot import AnchorOT
 from headstart.features.artl import ARTL
 from headstart.features.base import FeatureMethod
 from headstart.features.bda import BDA
+from headstart.features.cca import CCA
+from headstart.features.coot_transfer import COOTransfer
 from headstart.features.coral import CORAL
 from headstart.features.direct_standardization import DirectStandardization
 from headstart.features.easytl import EasyTL
 from headstart.features.feature_augmentation import FeatureAugmentation
 from headstart.features.feature_selection import FeatureSelection
 from headstart.features.gfk import GFK
+from headstart.features.heterogeneous_augmentation import HeterogeneousAugmentation
 from headstart.features.jda import JDA
 from headstart.features.jdot import JDOT
 from headstart.features.jgsa import JGSA
+from headstart.features.manifold_alignment import ManifoldAlignment
+from headstart.features.mapping_transfer import MappingTransfer
 from headstart.features.meda import MEDA
 from headstart.features.msda import MSDA
 from headstart.features.ot_mapping import OTMapping
@@ -31,6 +37,7 @@ from headstart.features.tjm import TJM
 __all__ = [
     "ARTL",
     "BDA",
+    "CCA",
     "CORAL",
     "GFK",
     "JDA",
@@ -45,11 +52,16 @@ __all__ = [
     "SSTCA",
     "TCA",
     "TJM",
+    "AnchorOT",
+    "COOTransfer",
     "DirectStandardization",
     "EasyTL",
     "FeatureAugmentation",
     "FeatureMethod",
     "FeatureSelection",
+    "HeterogeneousAugmentation",
+    "ManifoldAlignment",
+    "MappingTransfer",
     "OTMapping",
     "PairedMethod",
     "PerDomainStandardization",

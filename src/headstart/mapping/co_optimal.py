@@ -67,14 +67,17 @@ def co_optimal(
     rho = np.outer(c, e) if start is None else start
     last = np.inf
     n_iter, fall = 0, np.inf
+    g_rows: np.ndarray | None = None
+    g_columns: np.ndarray | None = None
     while n_iter == 0 or (n_iter < max_iter and fall > TOL * abs(last)):
         n_iter += 1
         C = _meeting(Xs, Xt, rho, c, e)
-        rows = _solved(C if cost is None else C + cost, a, b, reg)
+        rows = _solved(C if cost is None else C + cost, a, b, reg, g_rows)
         # What the rows alone are charged: the cost between them, and their entropy.
         own = rows.objective - total(rows.coupling, C)
-        columns = _solved(_meeting(Xs.T, Xt.T, rows.coupling, a, b), c, e, reg_columns)
+        columns = _solved(_meeting(Xs.T, Xt.T, rows.coupling, a, b), c, e, reg_columns, g_columns)
         rho, objective = columns.coupling, own + columns.objective
+        g_rows, g_columns = rows.g, columns.g
         fall, last = last - objective, objective
     done = rows.converged and columns.converged and fall <= TOL * abs(objective)
     rows = replace(rows, objective=objective, residual=fall, n_iter=n_iter, converged=done)
@@ -90,8 +93,9 @@ def _meeting(X: np.ndarray, Y: np.ndarray, rho: Any, c: np.ndarray, e: np.ndarra
     return np.maximum(C, 0.0, out=C)
 
 
-def _solved(C: np.ndarray, a: np.ndarray, b: np.ndarray, reg: float) -> Plan:
-    return entropic(C, a, b, reg) if reg > 0 else exact(C, a, b)
+def _solved(C: np.ndarray, a: np.ndarray, b: np.ndarray, reg: float, g: np.ndarray | None) -> Plan:
+    """Return the coupling for the costs of a round; scaling begins where that of the last round ended."""
+    return entropic(C, a, b, reg, start=g) if reg > 0 else exact(C, a, b)
 
 
 def total(P: Any, C: np.ndarray) -> float:

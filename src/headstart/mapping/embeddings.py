@@ -85,8 +85,9 @@ class EmbeddingAlignment(BaseEstimator):
         What is subtracted from rows of length 1.
     pairs_ : int array of shape (p, 2)
         The pairs given, and the mutual neighbors among the first rows under the map.
-    criterion_ : array of shape (n_refinements + 1,)
+    criterion_ : array of shape (at most n_refinements + 1,)
         Mean CSLS of the best matches, round by round; the map is that of the largest.
+        Rounds end when no pairs are found.
     start_criterion_ : array of shape (number of starts,), or None with pairs
     confidence_ : float, or None
         Agreement of the starts: the share of first rows whose nearest target is the same under the best start and

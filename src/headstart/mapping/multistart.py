@@ -19,6 +19,8 @@ from headstart.mapping.transport import entropic
 #: Rows or clusters of a domain among which the starts are compared, and how many of them go on to all rows.
 COARSE = 300
 FINALISTS = 3
+#: Plausibility beside the best below which a start is not followed further.
+PLAUSIBLE = 0.05
 #: Mass in which two couplings must differ to be two starts, and agreement above which two solutions are one.
 SAME_START = 0.02
 SAME_END = 0.98
@@ -81,8 +83,9 @@ def best_of_starts(problem: Problem, settings: StartSettings) -> tuple[Solution,
     if coarse.source is problem.source and coarse.target is problem.target:
         return tried[0][1], starts
     finalists: list[Solution] = []
-    for _, solution in tried:
-        if len(finalists) < FINALISTS and all(_agreement(coarse, solution, f)[0] < SAME_END for f in finalists):
+    for (_, solution), start in zip(tried, starts, strict=True):
+        another = all(_agreement(coarse, solution, f)[0] < SAME_END for f in finalists)
+        if len(finalists) < FINALISTS and another and start.plausibility >= PLAUSIBLE:
             finalists.append(solution)
     refined = [problem.descend_from(solution.map, solution.label_map) for solution in finalists]
     return min(refined, key=lambda solution: solution.objective), starts

@@ -18,6 +18,7 @@ TRUSTED = frozenset(
         "headstart.features.easytl.CenterScores",
         "headstart.features.feature_augmentation.BlocksMap",
         "headstart.features.feature_selection.ColumnsMap",
+        "headstart.features.heterogeneous_augmentation.AugmentedMap",
         "headstart.features.jdot._Predictor",
         "headstart.features.meda.ManifoldMap",
         "headstart.features.meda.ScoreMap",
