@@ -98,7 +98,7 @@ class Problem:
     pair_share : float
         Mass of the rows with a partner, out of 1.
     couple : callable
-        Takes costs, masses and the weight of the entropy; returns a plan.
+        Takes costs, masses, the weight of the entropy and a guess of the target's potential; returns a plan.
     levels : tuple of float
         Weights of the entropy, from coarse to fine.
     max_iter, tol
@@ -113,7 +113,7 @@ class Problem:
     s_y: float
     label_weight: float
     pair_share: float
-    couple: Callable[[np.ndarray, np.ndarray, np.ndarray, float], Plan]
+    couple: Callable[[np.ndarray, np.ndarray, np.ndarray, float, np.ndarray | None], Plan]
     levels: tuple[float, ...]
     max_iter: int
     tol: float
@@ -216,10 +216,11 @@ class Problem:
         a, b, rest = self.source.free.mass, self.target.free.mass, 1 - self.pair_share
         C = self.costs(f, g)
         trace: list[float] = []
-        converged = False
+        converged, potential = False, None
         for level in self.levels:
             for _ in range(self.max_iter):
-                plan = self.couple(C, a, b, level)
+                plan = self.couple(C, a, b, level, potential)
+                potential = plan.g
                 own = plan.objective - total(plan.coupling, C)
                 next_f, next_g = self.fitted(plan.coupling)
                 next_C = self.costs(next_f, next_g)

@@ -380,12 +380,21 @@ class MappingLearner(BaseEstimator):
             _warn(f"not converged after {len(best.trace)} sweeps; raise max_iter")
 
 
-def _coupled(C: np.ndarray, a: np.ndarray, b: np.ndarray, reg: float, kind: str, reg_mass: float, mass: float) -> Plan:
+def _coupled(
+    C: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    reg: float,
+    start: np.ndarray | None,
+    kind: str,
+    reg_mass: float,
+    mass: float,
+) -> Plan:
     if kind == "exact":
-        return exact(C, a, b)
+        return exact(C, a, b, start)
     if kind == "partial":
         return partial_transport(C, a, b, mass)
-    return entropic(C, a, b, reg, reg_mass if kind == "unbalanced" else np.inf)
+    return entropic(C, a, b, reg, reg_mass if kind == "unbalanced" else np.inf, start=start)
 
 
 def _or_one(variance: float) -> float:

@@ -55,7 +55,7 @@ class Plan:
     converged: bool
 
 
-def exact(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> Plan:
+def exact(C: np.ndarray, a: np.ndarray, b: np.ndarray, start: np.ndarray | None = None) -> Plan:
     r"""Return the coupling of least cost, proved to be so by its potentials.
 
     .. math:: \min_\gamma \langle\gamma, C\rangle \quad s.t.\quad
@@ -71,11 +71,13 @@ def exact(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> Plan:
     C : array of shape (n_s, n_t)
     a, b : arrays of shape (n_s,) and (n_t,)
         Positive masses with the same sum.
+    start : array of shape (n_t,), optional
+        A guess of the potential g, of a problem with nearly the same costs; the optimum does not depend on it.
     """
     import ot
 
     most = float(np.abs(C).max())
-    arcs = np.arange(C.size) if C.size <= MOST_WHOLE else _likely_arcs(C, a, b)
+    arcs = np.arange(C.size) if C.size <= MOST_WHOLE else _likely_arcs(C, a, b, start)
     for n_iter in range(1, MOST_ROUNDS + 1):
         i, j = np.divmod(arcs, C.shape[1])
         graph = coo_matrix((C[i, j], (i, j)), shape=C.shape)
@@ -276,12 +278,13 @@ def _soft_rows(C: np.ndarray, g: np.ndarray, log_b: np.ndarray, reg: float) -> n
     return np.concatenate([-reg * logsumexp((g - C[rows]) / reg + log_b, axis=1) for rows in blocks(C)])
 
 
-def _likely_arcs(C: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _likely_arcs(C: np.ndarray, a: np.ndarray, b: np.ndarray, start: np.ndarray | None) -> np.ndarray:
     """Return positions in C, flat and sorted: small reduced costs, the least of each row and column, and a path."""
     some = spread_over(C)
     scale = float(np.median(C[some] - C[some].min(axis=1, keepdims=True)))
-    f, g = _min_rows(C, np.zeros(C.shape[1])), np.zeros(C.shape[1])
-    for level in WARM if scale > 0 else ():
+    f = _min_rows(C, np.zeros(C.shape[1]) if start is None else start)
+    g = np.zeros(C.shape[1]) if start is None else _min_rows(C.T, f)
+    for level in WARM if scale > 0 and start is None else ():
         reg = level * scale
         _, (u, v), (f, g), _, _ = _scalings(C, a, b, reg, np.inf, 0.0, WARM_STEPS, g, np.float32)
         f, g = f + reg * np.log(u), g + reg * np.log(v)
