@@ -32,8 +32,9 @@ class MappingTransfer(FeatureMethod):
     Parameters
     ----------
     f : str, default "auto"
-        The family of maps, see `MappingLearner`. "auto" is "covariance", whose maps do not shrink, without pairs; and
-        "affine" with pairs.
+        The family of maps, see `MappingLearner`. "auto" is "affine" with pairs. Without, it is one whose maps do not
+        shrink: "bures", in closed form, where there are as many columns on both sides, and "covariance" where columns
+        differ.
     relabel : bool, default False
         Translate the source's labels by g. Target labels must be known in part.
     g : {"confusion", "one-to-one", "smoothed"}, default "one-to-one"
@@ -108,8 +109,9 @@ class MappingTransfer(FeatureMethod):
         if self.relabel and (ys is None or yt is None or missing(yt).all()):
             raise NeedsError("MappingTransfer: relabel=True learns from labels of both domains; give ys and some of yt")
         paired = pairs is not None and len(pairs) > 0
-        f = ("affine" if paired else "covariance") if self.f == "auto" else self.f
-        n_starts = (0 if Xs.shape[1] == Xt.shape[1] else AUTO_STARTS) if self.n_starts == "auto" else self.n_starts
+        alike = Xs.shape[1] == Xt.shape[1]
+        f = ("affine" if paired else "bures" if alike else "covariance") if self.f == "auto" else self.f
+        n_starts = (0 if alike else AUTO_STARTS) if self.n_starts == "auto" else self.n_starts
         learner = MappingLearner(
             f,
             self.g if self.relabel else "identity",

@@ -216,11 +216,10 @@ class Problem:
         a, b, rest = self.source.free.mass, self.target.free.mass, 1 - self.pair_share
         C = self.costs(f, g)
         trace: list[float] = []
-        converged, potential = False, None
+        kept: Plan | None = None
         for level in self.levels:
             for _ in range(self.max_iter):
-                plan = self.couple(C, a, b, level, potential)
-                potential = plan.g
+                plan = self.couple(C, a, b, level, None if kept is None else kept.g)
                 own = plan.objective - total(plan.coupling, C)
                 next_f, next_g = self.fitted(plan.coupling)
                 next_C = self.costs(next_f, next_g)
@@ -230,15 +229,18 @@ class Problem:
                     if before < value:
                         next_f, next_g, next_C, value = f, g, C, before
                 fall = trace[-1] - value if trace else np.inf
-                f, g, C = next_f, next_g, next_C
-                trace.append(value)
+                # What a solver's tolerance leaves may exceed what a late sweep gains: such a sweep is not taken.
+                if kept is None or fall >= 0:
+                    kept, f, g, C = plan, next_f, next_g, next_C
+                    trace.append(value)
                 converged = fall <= self.tol * abs(value)
                 if converged:
                     break
-        P = plan.coupling
+        assert kept is not None  # noqa: S101  (there is a level, and a sweep of it)
+        P = kept.coupling
         spent = P.multiply(C).sum(axis=1) if issparse(P) else np.einsum("ij,ij->i", P, C)
         charges = rest * np.asarray(spent).ravel()
-        return Solution(f, g, plan, tuple(trace), charges, converged and plan.converged)
+        return Solution(f, g, kept, tuple(trace), charges, converged and kept.converged)
 
     def _value(self, plan: Plan, C: np.ndarray, own: float, f: Map, g: Any) -> float:
         free = total(plan.coupling, C) + own

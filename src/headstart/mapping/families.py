@@ -165,7 +165,8 @@ def family_of(f: Any, settings: Settings, Xs: np.ndarray, Xt: np.ndarray) -> Fam
     if f == "orthogonal":
         return Family(fit_orthogonal, _nothing)
     if f == "covariance":
-        return Family(partial(fit_covariance, factors=covariance_factors(Xs, Xt)), _nothing)
+        # Where rows weigh differently, images of one covariance need not have one size, and the fit is only near.
+        return Family(partial(fit_covariance, factors=covariance_factors(Xs, Xt)), _nothing, exact=False)
     if f == "bures":
         if Xs.shape[1] != Xt.shape[1]:
             raise InputError(

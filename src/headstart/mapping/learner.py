@@ -81,8 +81,9 @@ class MappingLearner(BaseEstimator):
     reg_mass, mass : float, default 1.0 and 0.9
         For "unbalanced" and "partial".
     pair_share : float or "auto", default "auto"
-        What the pairs count beside all other rows together, between 0 and 1; "auto" is their share of the rows, and a
-        half at least.
+        What the pairs count beside all other rows together, between 0 and 1. "auto" is p / (p + d_s + 1) with p pairs,
+        their share of the rows, or a half, whichever is most: pairs that would do alone are not drowned by rows whose
+        partners are guesses.
     units : {"auto", "columns", "whole"} or None, default "auto"
         What is scaled to one: every column, the domain as a whole, or nothing. "auto" scales columns; and the whole
         where f turns it ("orthogonal", "covariance", "bures").
@@ -319,7 +320,7 @@ class MappingLearner(BaseEstimator):
 
     def _problem(self, Xs: np.ndarray, Xt: np.ndarray, ends: LabelEnds, pairs: np.ndarray) -> Problem:
         settings = Settings(self.alpha, self.rank, self.gamma, random_state=self.random_state)
-        share = self._share(pairs, len(Xs), len(Xt))
+        share = self._share(pairs, len(Xs), len(Xt), Xs.shape[1])
         n_rows = (1 - share) / len(Xs) + share / max(len(pairs), 1)
         entropic_kind = self.coupling in ("entropic", "unbalanced")
         return Problem(
@@ -337,13 +338,14 @@ class MappingLearner(BaseEstimator):
             tol=self.tol,
         )
 
-    def _share(self, pairs: np.ndarray, n_s: int, n_t: int) -> float:
+    def _share(self, pairs: np.ndarray, n_s: int, n_t: int, d_s: int) -> float:
         if self.pairing == "paired" or len(pairs) in (n_s, n_t):
             return 1.0
         if not len(pairs):
             return 0.0
         if self.pair_share == "auto":
-            return max(PAIRS_COUNT, len(pairs) * (1 / n_s + 1 / n_t) / 2)
+            of_rows = len(pairs) * (1 / n_s + 1 / n_t) / 2
+            return max(PAIRS_COUNT, of_rows, len(pairs) / (len(pairs) + d_s + 1))
         if isinstance(self.pair_share, str) or not 0 <= self.pair_share <= 1:
             raise InputError(f"pair_share must be 'auto' or between 0 and 1, not {self.pair_share!r}")
         return float(self.pair_share)
