@@ -120,7 +120,7 @@ def test_methods_lists_the_catalogue(capsys):
     assert [line["method"] for line in json.loads(capsys.readouterr().out)] == ["regular-transfer"]
 
 
-@pytest.mark.parametrize("name", ["demo", "run", "learn", "carry", "predict", "methods"])
+@pytest.mark.parametrize("name", ["demo", "run", "learn", "carry", "predict", "map", "methods"])
 def test_every_command_has_help(name, capsys):
     assert command(name, "--help") == 0
     assert "Usage: headstart" in capsys.readouterr().out

@@ -10,6 +10,7 @@ from headstart.cli.bench import bench
 from headstart.cli.carry import carry
 from headstart.cli.demo import demo
 from headstart.cli.learn import learn
+from headstart.cli.map import map_
 from headstart.cli.methods import methods
 from headstart.cli.predict import predict
 from headstart.cli.run import run
@@ -24,8 +25,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, learn, carry, predict, methods, bench):
-    app.command()(command)
+for command in (demo, run, learn, carry, predict, map_, methods, bench):
+    app.command(command.__name__.rstrip("_"))(command)
 
 
 def _version(wanted: bool) -> None:

@@ -16,12 +16,24 @@ if TYPE_CHECKING:
     from headstart.bench import Shown
 
 #: Benchmark on the command line: the module that holds its cases.
-BENCHMARKS = {"instances": "headstart.bench.instances", "features": "headstart.bench.features"}
+BENCHMARKS = {
+    "instances": "headstart.bench.instances",
+    "features": "headstart.bench.features",
+    "mapping": "headstart.bench.mapping",
+    "heterogeneous": "headstart.bench.heterogeneous",
+}
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Which benchmark: instances or features.", show_default=False)],
-    data: Annotated[Path, typer.Option("--data", help="The folder with the data sets.", show_default=False)],
+    name: Annotated[str, typer.Argument(help=f"Which benchmark: {', '.join(BENCHMARKS)}.", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            help="The folder with the data sets; what is made, or comes with packages, needs none.",
+            show_default=False,
+        ),
+    ] = Path(),
     only: Annotated[
         list[str] | None,
         typer.Option("--only", help="Only this data set. Repeatable.", show_default=False),
@@ -48,6 +60,10 @@ def bench(
     headstart bench instances --data DIR
 
     headstart bench features --data DIR
+
+    headstart bench mapping --data DIR
+
+    headstart bench heterogeneous
     """
     if output is not None:
         require_new(output, force)

@@ -152,6 +152,8 @@ def _positions(values: pd.Series, side: Rows, path: Path, column: str | None) ->
     first: dict[int, int] = {}
     for number, value in enumerate(values.tolist(), start=1):
         where = f"{path}: row {number}: {values.name}"
+        if value is None or value != value:  # noqa: PLR0124  (NaN alone differs from itself)
+            raise InputError(f"{where} is empty; name a row, or leave out the line")
         if named is None:
             place = _row_number(value, len(side), where)
         elif as_text(value) not in named:

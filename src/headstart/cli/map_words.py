@@ -28,8 +28,8 @@ MOST_TERMS = 3
 #: Target classes up to which g is shown as a matrix, and source classes that are shown.
 MOST_COLUMNS = 12
 MOST_CLASSES = 40
-#: Plausibility above which another start is nearly as good, and below which it is clearly worse.
-NEARLY, CLEARLY = 0.5, 0.05
+#: Plausibility above which another start may be as good as the best, and below which it is clearly worse.
+PLAUSIBLE, IMPLAUSIBLE = 0.5, 0.05
 
 
 def show_mapping(learner: MappingLearner, source: Rows, target: Rows, n_pairs: int, notes: list[str]) -> None:
@@ -89,6 +89,9 @@ def _show_map(console: Console, learner: MappingLearner, source: Rows, target: R
         return
     share = explained(learner, source.X, target.X)
     shown = [k for k in np.argsort(-share, kind="stable") if np.isfinite(share[k])]
+    if not shown:
+        console.print("no target column varies where rows meet")
+        return
     table = Table("target column", "explained", "by source columns, in standard deviations", box=None, pad_edge=False)
     for k in shown[:MOST_ROWS]:
         strongest = [j for j in np.argsort(-np.abs(A[:, k]), kind="stable")[:MOST_TERMS] if abs(A[j, k]) >= 0.005]
@@ -124,7 +127,7 @@ def standardised(fitted: Any, Xs: np.ndarray, Xt: np.ndarray) -> np.ndarray | No
 def explained(learner: MappingLearner, Xs: np.ndarray, Xt: np.ndarray) -> np.ndarray:
     r"""Return the share of each target column's variance that the mapped rows tell of the rows they meet, shape (d_t,).
 
-    .. math:: 1 - \sum_{ij} \pi_{ij} (f(x_i)_k - x'_{jk})^2 \Big/ \sum_j b_j (x'_{jk} - \bar x'_k)^2
+    .. math:: 1 - \sum_{ij} \pi_{ij} (f(x_i)_k - x'_{jk})^2 / \sum_j b_j (x'_{jk} - \bar x'_k)^2
 
     NaN for a column that is constant.
     """
@@ -160,11 +163,11 @@ def objective_line(learner: MappingLearner) -> str:
     """Tell the objective, and where the descent began."""
     if not learner.starts_:
         return f"objective: {learner.objective_:.4g}, in closed form"
-    n = len(learner.trace_)
-    return (
-        f"objective: {learner.objective_:.4g} after {n} sweep{'s' * (n != 1)}, begun from "
-        f"{learner.starts_[0].name!r}, the best of {len(learner.starts_)} starts"
-    )
+    n, tried, first = len(learner.trace_), len(learner.starts_), learner.starts_[0]
+    told = f"objective: {learner.objective_:.4g} after {n} sweep{'s' * (n != 1)}"
+    # With many rows the starts are compared among clusters, and which of the best went on to the rows is not known.
+    begun = f", begun from {first.name!r}" if first.objective == learner.objective_ else ""
+    return f"{told}{begun}, {f'the best of {tried} starts' if tried > 1 else 'the only start'}"
 
 
 def confidence_line(learner: MappingLearner) -> str:
@@ -177,14 +180,9 @@ def confidence_line(learner: MappingLearner) -> str:
     )
     other = decisive(learner.starts_)
     if other is None:
-        return f"{told}; all starts end alike"
-    near = (
-        "nearly as good"
-        if other.plausibility > NEARLY
-        else "clearly worse"
-        if other.plausibility < CLEARLY
-        else "a little worse"
-    )
+        return told if len(learner.starts_) == 1 else f"{told}; all starts end alike"
+    likely = other.plausibility
+    near = "plausibly as good" if likely > PLAUSIBLE else "clearly worse" if likely < IMPLAUSIBLE else "probably worse"
     return (
         f"{told}; the start from {other.name!r} ends elsewhere, at {other.objective:.4g} against "
         f"{learner.starts_[0].objective:.4g}, {near}; it shares {other.map_agreement:.0%} of the map"
@@ -211,7 +209,7 @@ def document(
     learner: MappingLearner,
     source: Rows,
     target: Rows,
-    pairs: np.ndarray | None,
+    n_pairs: int,
     notes: list[str],
     written: dict[str, str],
 ) -> str:
@@ -224,7 +222,7 @@ def document(
         "source": _side(source),
         "target": _side(target),
         "pairing": learner.pairing,
-        "pairs": 0 if pairs is None else len(pairs),
+        "pairs": n_pairs,
         "f": {
             "family": learner.f,
             "explained": [float(value) if np.isfinite(value) else None for value in share],

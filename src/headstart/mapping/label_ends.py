@@ -80,7 +80,8 @@ class LabelEnds:
         if not self.meet:
             return None
         if kind == "identity":
-            same = LineStep(LinearLabelMap(1.0, 0.0)) if self.source_classes is None else self._same_names()
+            line = self.source_classes is None
+            same = LineStep(LinearLabelMap(1.0, 0.0)) if line else ClassStep(np.eye(self.columns[0]), 0.0)
             return lambda problem, P: same
         if self.source_classes is None:
             return lambda problem, P: LineStep(_line(problem, P))
@@ -94,11 +95,6 @@ class LabelEnds:
 
         return fitted
 
-    def _same_names(self) -> ClassStep:
-        """Return the matrix that takes each class to the one of the same name; to none, where there is none."""
-        source, target = np.asarray(self.source_classes), np.asarray(self.target_classes)
-        return ClassStep((source[:, None] == target).astype(float), 0.0)
-
     def public(self, step: Any) -> LabelMap | LinearLabelMap | None:
         """Return g for use outside."""
         if step is None:
@@ -109,8 +105,8 @@ class LabelEnds:
         return LabelMap(self.source_classes, self.target_classes, step.matrix)
 
 
-def label_ends(ys: Any, yt: Any, n_s: int, n_t: int) -> LabelEnds:
-    """Read the labels of both domains.
+def label_ends(ys: Any, yt: Any, n_s: int, n_t: int, *, same: bool = False) -> LabelEnds:
+    """Read the labels of both domains; where they mean the `same`, each side has the classes of both.
 
     Raises
     ------
@@ -123,8 +119,13 @@ def label_ends(ys: Any, yt: Any, n_s: int, n_t: int) -> LabelEnds:
     if len(tasks) > 1:
         raise InputError(f"{name}: labels are classes on one side and quantities on the other")
     classes = "regression" not in tasks
+    known = [None if y is None or missing(y).all() else known_labels(y, classes=classes) for y in both]
+    names = [np.empty(0) if labels is None else np.unique(labels) for labels in known]
+    if same and classes and all(labels is not None for labels in known):
+        names = [np.union1d(*names)] * 2
     (source, source_classes), (target, target_classes) = (
-        _coded(y, n, classes) for y, n in zip(both, (n_s, n_t), strict=True)
+        _coded(y, labels, n, classes_ if classes else None)
+        for y, labels, n, classes_ in zip(both, known, (n_s, n_t), names, strict=True)
     )
     return LabelEnds(source, target, source_classes, target_classes)
 
@@ -137,15 +138,13 @@ def one_column_each(codes: np.ndarray, k: int) -> Labels:
     return Labels((np.where(known, codes, -1.0)[:, None] == np.arange(k)).astype(float), known, classes=True)
 
 
-def _coded(y: np.ndarray | None, n: int, classes: bool) -> tuple[np.ndarray, np.ndarray | None]:
+def _coded(
+    y: np.ndarray | None, labels: np.ndarray | None, n: int, classes: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
     codes = np.full(n, np.nan)
-    names = np.empty(0) if classes else None
-    if y is not None and not missing(y).all():
-        labels = known_labels(y, classes=classes)
-        if classes:
-            names, labels = np.unique(labels, return_inverse=True)
-        codes[~missing(y)] = labels
-    return codes, names
+    if y is not None and labels is not None:
+        codes[~missing(y)] = labels if classes is None else np.searchsorted(classes, labels)
+    return codes, classes
 
 
 def _line(problem: Problem, P: Any) -> LinearLabelMap:

@@ -108,7 +108,7 @@ def fit_classes(
     r"""Return the row-stochastic matrix G that minimises the squared distance of labels that meet.
 
     .. math:: \min_G \sum_{ab} J_{ab} \|G_a - e_b\|^2 + \eta \sum_a \|G_a - p\|^2,\qquad
-              G_a = (J_a + \eta\,p) \Big/ \Bigl(\sum_b J_{ab} + \eta\Bigr)
+              G_a = (J_a + \eta\,p) \;/\; \Bigl(\sum_b J_{ab} + \eta\Bigr)
 
     Without the penalty that is the confusion matrix, normalised: with paired rows the empirical conditional P(y_t |
     y_s), which NCE (Tran, Nguyen, Hassner, ICCV 2019) and LEEP (Nguyen, Hassner, Seeger, Archambeau, ICML 2020) score.

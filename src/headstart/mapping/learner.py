@@ -29,7 +29,7 @@ from headstart.mapping.whole_coupling import whole_coupling
 
 PAIRINGS = ("paired", "partial", "unpaired")
 #: Rows of a domain up to which every one looks for its own partner, and clusters beyond.
-MOST_ROWS = 3000
+MOST_ROWS = 2000
 AUTO_CLUSTERS = 1000
 #: Entropies of an entropic descent, in units of the last.
 ANNEALING = (8.0, 4.0, 2.0, 1.0)
@@ -100,7 +100,7 @@ class MappingLearner(BaseEstimator):
     gamma : float, optional
         For "kernel"; by default 1 / median squared distance.
     n_clusters : int, None or "auto", default "auto"
-        Couple so many clusters of each domain instead of single rows. None couples rows; "auto" does so up to 3,000
+        Couple so many clusters of each domain instead of single rows. None couples rows; "auto" does so up to 2,000
         rows of a domain, and makes 1,000 clusters beyond.
     literal : bool, default False
         Take the objective literally, see above.
@@ -127,7 +127,8 @@ class MappingLearner(BaseEstimator):
         The smaller of `map_confidence_` and `label_confidence_`: between 0 and 1, how far the map and the label map
         would be the same had the next plausible start been taken. 1 with paired rows.
     starts_ : tuple of Start
-        Every start and where it ended, the best first; empty with paired rows.
+        Every start, that of the answer first, and where it ended: with many rows, among their clusters. Empty with
+        paired rows.
     spread_ : float
         Total variance of the mapped source rows, in that of the target's rows.
 
@@ -222,7 +223,7 @@ class MappingLearner(BaseEstimator):
         """
         Xs, Xt = (checked_rows(X, "MappingLearner", dense=True) for X in (Xs, Xt))
         pairs = self._pairs(pairs, len(Xs), len(Xt))
-        ends = label_ends(ys, yt, len(Xs), len(Xt))
+        ends = label_ends(ys, yt, len(Xs), len(Xt), same=self.g == "identity")
         units = self._units_of(Xs), self._units_of(Xt)
         scaled = units[0].of(Xs.astype(float)), units[1].of(Xt.astype(float))
         # Rows in an order of their own: that in which they are given makes no difference, to the last digit.
@@ -368,7 +369,7 @@ class MappingLearner(BaseEstimator):
                 "without a coupling, the best f is the target's mean and the best g its class shares: "
                 "nothing is learned"
             )
-        elif self.spread_ < COLLAPSED and not (self.pairing == "paired" or self.f == "bures"):
+        elif self.spread_ < COLLAPSED and self.pairing != "paired" and self.f not in WHOLE:
             _warn(
                 f"the mapped rows have {self.spread_:.0%} of the target's spread: f has nearly collapsed to the mean; "
                 "give pairs, or take f='covariance' or 'orthogonal'"

@@ -30,7 +30,7 @@ ANCHORED = 0.01
 
 @dataclass(frozen=True)
 class Start:
-    """One beginning of the descent: where it ended.
+    """One beginning of the descent: where it ended, with many rows among their clusters.
 
     Parameters
     ----------
@@ -88,7 +88,9 @@ def best_of_starts(problem: Problem, settings: StartSettings) -> tuple[Solution,
         if len(finalists) < FINALISTS and another and start.plausibility >= PLAUSIBLE:
             finalists.append(solution)
     refined = [problem.descend_from(solution.map, solution.label_map) for solution in finalists]
-    return min(refined, key=lambda solution: solution.objective), starts
+    best = min(range(len(refined)), key=lambda i: refined[i].objective)
+    tried.sort(key=lambda item: item[1] is not finalists[best])
+    return refined[best], _compared(coarse, tried)
 
 
 def confidence(starts: tuple[Start, ...], agreement: str) -> float:
