@@ -323,7 +323,7 @@ def test_hard_rows_end_in_finite_maps_or_a_clear_line():
 
 
 def test_wrong_input_is_one_line():
-    Xs, ys, Xt, yt, *_ = turned(n=30)
+    Xs, ys, Xt, *_ = turned(n=30)
     for settings, fit, said in (
         ({}, {"Xt": Xt[:20]}, "are not pairs"),
         ({"pairing": "sorted"}, {}, "pairing"),
