@@ -19,7 +19,54 @@ PUBLISHED = {
     "seconds": ("seconds", "{:.1f}"),
 }
 
+ERROR = ("mean error of f", "{:.4f}")
 COLUMNS = {
+    "mapping turn": {
+        "anchors": ("anchors", "{}"),
+        "median error of f": ("median error of f", "{:.3f}"),
+        "g right": ("g right", "{}"),
+        "confidence where right": ("confidence where right", "{}"),
+        "confidence where wrong": ("where wrong", "{}"),
+        "seconds": ("seconds (median)", "{:.1f}"),
+    },
+    "mapping pairs": {"f": ("f", "{}"), "pairs": ("pairs", "{}"), ERROR[0]: ERROR, "g right": ("g right", "{}")},
+    "mapping bures": {
+        "rows": ("rows", "{:,}"),
+        "mean error": ("mean error", "{:.4f}"),
+        "error x sqrt(rows)": ("times the root of the rows", "{:.2f}"),
+    },
+    "mapping snare": {
+        "anchors": ("anchors", "{}"),
+        "f": ("f", "{}"),
+        "FOSCTTM": ("FOSCTTM", "{:.3f}"),
+        "worst draw": ("worst draw", "{:.3f}"),
+        "accuracy of types": ("accuracy of cell types", "{:.3f}"),
+        "confidence": ("confidence", "{:.2f}"),
+        "draws": ("draws", "{}"),
+        "seconds": ("seconds (median)", "{:.1f}"),
+    },
+    "mapping_speed": {
+        "rows": ("rows of each domain", "{:,}"),
+        "method": ("method", "{}"),
+        "cell": ("by", "{}"),
+        "seconds": ("seconds", "{:.1f}"),
+        "times_ours": ("times ours", "{:.1f}"),
+        "mib": ("memory, MiB more", "{:.0f}"),
+        "peak_mib": ("peak, MiB", "{:.0f}"),
+        "error": ("error of f", "{:.3f}"),
+        "failed": ("", "{}"),
+    },
+    "heterogeneous": {
+        "data": ("data", "{}"),
+        "labels": ("labels a class", "{}"),
+        "learner": ("learner", "{}"),
+        "method": ("method", "{}"),
+        "accuracy": ("accuracy, %", "{:.1f}"),
+        "over_target_only": ("over target-only (95% CI)", "{0[0]:+.1f} ({0[1]:+.1f} to {0[2]:+.1f})"),
+        "draws_worse": ("draws worse", "{}"),
+        "draws": ("of", "{}"),
+        "seconds": ("seconds", "{:.2f}"),
+    },
     "instances_speed": {
         "rows": ("rows of each domain", "{:,}"),
         "method": ("method", "{}"),
@@ -104,13 +151,14 @@ COLUMNS = {
 
 
 def table(name):
-    """Return a benchmark's lines as a Markdown table, with how it was run."""
-    document = json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    """Return a benchmark's lines as a Markdown table, with how it was run; "file part" names one of several tables."""
+    file, _, part = name.partition(" ")
+    document = json.loads((HERE / "results" / f"{file}.json").read_text(encoding="utf-8"))
     columns = COLUMNS[name]
     rows = [[title for title, _ in columns.values()], ["---"] * len(columns)]
     rows += [
         ["" if line.get(key) is None else cell(line[key], form) for key, (_, form) in columns.items()]
-        for line in document["lines"]
+        for line in document[part or "lines"]
     ]
     how = (
         f"`{document['command']}`, {document['date']}, {document['machine']['cores']} cores, "

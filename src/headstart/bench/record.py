@@ -28,6 +28,8 @@ def circumstances() -> dict[str, Any]:
 
 def _program() -> list[str]:
     name = Path(sys.argv[0]).name
+    if name == "__main__.py":
+        return ["headstart"]
     return ["python", name] if name.endswith(".py") else [name]
 
 
