@@ -2,8 +2,8 @@
 
 Rows of five classes in 10 or 50 columns and an independent sample of them, turned and with other names for the classes,
 without pairs. One process a cell, one BLAS thread, a warm-up on 100 rows before the clock starts. POT's
-MappingTransport (linear, Perrot et al. 2016) begins where the rows stand and does not look for a turn; it is there for its speed. The
-retrieval cells look for the 10 nearest of so many rows of 300 columns for each of as many rows.
+MappingTransport (linear, Perrot et al. 2016) begins where the rows stand and does not look for a turn; it is there for its speed; at
+2,000 rows it took 235 s (10 columns) and 282 s (50), so that it is run up to 1,000 rows. The retrieval cells look for the 10 nearest of so many rows of 300 columns for each of as many rows.
 """
 
 import os
@@ -27,7 +27,7 @@ ROWS = (
     ("affine map, exact coupling, 10 columns", "headstart:affine 10", ("POT:linear 10",)),
     ("affine map, exact coupling, 50 columns", "headstart:affine 50", ("POT:linear 50",)),
     ("orthogonal map, exact coupling, 50 columns", "headstart:orthogonal 50", ()),
-    ("kernel map, exact coupling, 10 columns", "headstart:kernel 10", ("POT:gaussian 10",)),
+    ("kernel map, exact coupling, 10 columns", "headstart:kernel 10", ()),
 )
 RETRIEVAL = (
     ("nearest by cosine, 300 columns", "retrieval:cosine 300", ()),
@@ -38,7 +38,7 @@ RETRIEVAL = (
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 2000, 50_000])
-    parser.add_argument("--peers-up-to", type=int, default=2000, help="rows up to which POT is run")
+    parser.add_argument("--peers-up-to", type=int, default=1000, help="rows up to which POT is run")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", help="rows of the table, by the beginning of their name")
     parser.add_argument("--cell", nargs=3, help=argparse.SUPPRESS)
