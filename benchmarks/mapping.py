@@ -2,8 +2,9 @@
 
 Rows of five classes in 10 or 50 columns and an independent sample of them, turned and with other names for the classes,
 without pairs. One process a cell, one BLAS thread, a warm-up on 100 rows before the clock starts. POT's
-MappingTransport (linear, Perrot et al. 2016) begins where the rows stand and does not look for a turn; it is there for its speed; at
-2,000 rows it took 235 s (10 columns) and 282 s (50), so that it is run up to 1,000 rows. The retrieval cells look for the 10 nearest of so many rows of 300 columns for each of as many rows.
+MappingTransport (linear, Perrot et al. 2016) begins where the rows stand and does not look for a turn; it is there for
+its speed. At 2,000 rows it took 235 s (10 columns) and 282 s (50), so it is run up to 1,000 rows. The retrieval cells
+look for the 10 nearest of so many rows of 300 columns, for each of as many rows.
 """
 
 import os

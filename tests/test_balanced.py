@@ -11,8 +11,8 @@ from headstart.baselines import Pooled, SourceOnly, TargetOnly
 from headstart.checks import check_method
 from headstart.domain import Domain
 from headstart.errors import InputError, NeedsError
+from headstart.fitting import held_out_loss
 from headstart.instances.balanced import BALANCES, BalancedWeighting, balanced_weights, fit_balanced
-from headstart.method import held_out_loss
 
 
 def related(n_s=120, n_t=15, n_test=400, apart=1.0, classes=False, seed=0):

@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from headstart.domain import Domain, Task, as_labels, as_pair, as_weights, known_labels, missing, require_learnable
 from headstart.errors import InputError, NeedsError, unknown_name
-from headstart.method import Method, four_steps, require, takes_weights, unmet_needs
+from headstart.fitting import takes_weights
+from headstart.method import Method, four_steps, require, unmet_needs
 
 
 def _predictor_has(name: str) -> Any:

@@ -3,7 +3,8 @@
 from typing import Any, ClassVar
 
 from headstart.domain import Domain
-from headstart.method import Family, Knowledge, Needs, RowMethod, fit_on_both, to_mean_one
+from headstart.fitting import fit_on_both, to_mean_one
+from headstart.method import Family, Knowledge, Needs, RowMethod
 
 
 class Pooled(RowMethod):

@@ -3,7 +3,8 @@
 from typing import Any, ClassVar
 
 from headstart.domain import Domain
-from headstart.method import Family, Knowledge, Method, Needs, fit_learner
+from headstart.fitting import fit_learner
+from headstart.method import Family, Knowledge, Method, Needs
 
 
 class TargetOnly(Method):

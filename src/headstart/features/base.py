@@ -12,9 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from headstart.domain import Domain
 from headstart.errors import InputError
+from headstart.fitting import fit_on_both, to_mean_one
 from headstart.inputs import checked_rows, labels_of, rows_of_both
 from headstart.mapping import Map
-from headstart.method import Family, Knowledge, RowMethod, fit_on_both, to_mean_one
+from headstart.method import Family, Knowledge, RowMethod
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import numpy as np
 from headstart.domain import Domain
 from headstart.errors import NeedsError
 from headstart.features.base import FeatureMethod
+from headstart.fitting import to_mean_one
 from headstart.inputs import Coded, coded, labels_of, rows_of_both
 from headstart.mapping import Map
-from headstart.method import Knowledge, Needs, to_mean_one
+from headstart.method import Knowledge, Needs
 
 
 class FeatureClassifier(FeatureMethod):

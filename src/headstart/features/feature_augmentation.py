@@ -12,8 +12,9 @@ from headstart.domain import Domain, stack_labels, stack_rows
 from headstart.draws import pick
 from headstart.features.base import AlignedPredictor, AlignedRows
 from headstart.features.sources import SourcesMethod
+from headstart.fitting import counts_each, fit_on_both, to_mean_one
 from headstart.mapping import Map
-from headstart.method import Needs, counts_each, fit_on_both, to_mean_one
+from headstart.method import Needs
 
 #: Unlabelled target rows that take part, at most; of more, so many are drawn.
 MOST_UNLABELLED = 20_000

@@ -16,11 +16,12 @@ from headstart.draws import pick
 from headstart.errors import InputError
 from headstart.features.base import AlignedPredictor, AlignedRows, FeatureMethod
 from headstart.features.ot_mapping import barycenters, shift_of
+from headstart.fitting import counts_each, fit_learner, is_linear, is_plain, to_mean_one
 from headstart.inputs import rows_of_both
 from headstart.mapping import IdentityMap, Map
 from headstart.mapping.measures import MOST_EXACT_ROWS, Labels, Measure, costs, measures, numbered, with_labels
 from headstart.mapping.transport import Plan, entropic, exact
-from headstart.method import Knowledge, Needs, counts_each, fit_learner, is_linear, is_plain, to_mean_one
+from headstart.method import Knowledge, Needs
 
 #: The least probability that the logarithmic loss knows, and the least share of a row that is fitted.
 LEAST_PROBABILITY = 1e-6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,13 +12,13 @@ from headstart.features.base import AlignedRows, FeatureMethod
 from headstart.inputs import labels_of, rows_of_both
 from headstart.mapping import IdentityMap, Map
 from headstart.mapping.learner import MappingLearner
-from headstart.method import Knowledge, Needs
+from headstart.method import AllRowsMethod, Knowledge, Needs
 
 #: Starts where the columns of the domains differ.
 AUTO_STARTS = 4
 
 
-class MappingTransfer(FeatureMethod):
+class MappingTransfer(AllRowsMethod, FeatureMethod):
     r"""Map the source rows into the target's space by a learned f, relabel them by a learned g, and learn there.
 
     .. math:: (x_i, y_i) \mapsto (f(x_i), g(y_i)),\qquad f, g, \pi \;\text{as in}\; MappingLearner
@@ -148,15 +147,6 @@ class MappingTransfer(FeatureMethod):
         self.source_map_, self.target_map_ = self._learned(Xs, Xt, ys, yt, pairs), IdentityMap()
         self.columns_ = Xs.shape[1], Xt.shape[1]
         return self
-
-    def learn_source(self, source: Domain, learner: Any) -> Domain:
-        """Step 1: keep the labelled rows, and the others, which show the source's shape or have a partner."""
-        return source
-
-    def extract(self, learned: Domain, source: Domain) -> Knowledge:
-        """Step 2: the rows, their labels where known, and what was measured in each are the knowledge."""
-        knowledge = super().extract(learned, source)
-        return replace(knowledge, arrays={**knowledge.arrays, "y": learned.y})
 
     def carry(self, knowledge: Knowledge, target: Domain) -> AlignedRows:
         """Step 3: learn the maps, map the labelled source rows and, where asked for, their labels."""

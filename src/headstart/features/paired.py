@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,10 +12,10 @@ from headstart.errors import InputError, NeedsError
 from headstart.features.base import AlignedRows, FeatureMethod
 from headstart.inputs import rows_of_both
 from headstart.mapping import Map
-from headstart.method import Knowledge, Needs
+from headstart.method import AllRowsMethod, Knowledge, Needs
 
 
-class PairedMethod(FeatureMethod):
+class PairedMethod(AllRowsMethod, FeatureMethod):
     """A feature method that writes `align_pairs(Xs, Xt)`, where row i of both is the same sample.
 
     In `Transfer` the pairs are named by `fit(..., pair=...)`: rows of the domains with the same value are a pair.
@@ -61,15 +60,6 @@ class PairedMethod(FeatureMethod):
         if pairs.min() < 0 or (pairs.max(axis=0) >= (len(Xs), len(Xt))).any():
             raise InputError(f"{name}: pairs name rows beyond the {len(Xs)} source rows or {len(Xt)} target rows")
         return super().fit(Xs[pairs[:, 0]], Xt[pairs[:, 1]])
-
-    def learn_source(self, source: Domain, learner: Any) -> Domain:
-        """Step 1: keep the labelled rows, and those that may be one of a pair."""
-        return source
-
-    def extract(self, learned: Domain, source: Domain) -> Knowledge:
-        """Step 2: the rows, their labels where known, and what was measured in each are the knowledge."""
-        knowledge = super().extract(learned, source)
-        return replace(knowledge, arrays={**knowledge.arrays, "y": learned.y})
 
     def carry(self, knowledge: Knowledge, target: Domain) -> AlignedRows:
         """Step 3: learn the maps from the pairs, and map the labelled source rows."""

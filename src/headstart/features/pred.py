@@ -11,10 +11,11 @@ from sklearn.base import is_classifier
 from headstart.domain import Domain, task_of
 from headstart.errors import InputError
 from headstart.features.base import AlignedPredictor, FeatureMethod
+from headstart.fitting import fit_learner
 from headstart.inputs import source_labels_of
 from headstart.learners import make_learner
 from headstart.mapping import Map
-from headstart.method import Knowledge, Needs, fit_learner
+from headstart.method import Knowledge, Needs
 
 OUTPUTS = ("decision", "probabilities")
 

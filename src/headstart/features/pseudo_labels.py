@@ -9,8 +9,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from headstart.domain import stack_rows
 from headstart.draws import pick
+from headstart.fitting import fit_learner
 from headstart.inputs import Coded
-from headstart.method import fit_learner
 
 #: Source rows among which the nearest is looked for, at most; more are drawn from.
 MOST_NEIGHBORS = 5000

@@ -7,7 +7,8 @@ import numpy as np
 
 from headstart.domain import Domain, stack_labels, stack_rows
 from headstart.errors import InputError
-from headstart.method import Family, Knowledge, Needs, RowMethod, fit_learner, held_out_loss
+from headstart.fitting import fit_learner, held_out_loss
+from headstart.method import Family, Knowledge, Needs, RowMethod
 
 #: Balances tried by "cv", from the source alone to the target alone.
 BALANCES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)

@@ -11,9 +11,10 @@ import numpy as np
 
 from headstart.domain import Domain, require_learnable
 from headstart.errors import InputError, NeedsError
+from headstart.fitting import as_worth, effective_size, fit_on_both
 from headstart.inputs import checked_rows, rows_of_both
 from headstart.instances.overlap import warn_when_apart
-from headstart.method import Family, Knowledge, Needs, RowMethod, as_worth, effective_size, fit_on_both
+from headstart.method import Family, Knowledge, Needs, RowMethod
 
 #: A few rows carry nearly all the weight when this share of the rows (one at least) carries that share of the weight.
 FEW, NEARLY_ALL = 0.05, 0.95

@@ -11,8 +11,9 @@ import numpy as np
 
 from headstart.domain import Domain, stack_rows, take
 from headstart.errors import InputError, NeedsError
+from headstart.fitting import effective_size
 from headstart.inputs import checked_rows
-from headstart.method import Family, Knowledge, RowMethod, effective_size
+from headstart.method import Family, Knowledge, RowMethod
 
 #: Errors are kept between LEAST_ERROR and MOST_OF_CHANCE times the error of guessing (0.49 at most with two classes).
 #: Then every beta lies between 0 and 1: a faultless round has much say, a useless one hardly any, none an infinite or

@@ -15,10 +15,11 @@ from sklearn.preprocessing import StandardScaler
 from headstart.domain import as_labels, known_labels, missing, stack_rows
 from headstart.draws import canonical_order, folds, pick
 from headstart.errors import InputError, NeedsError
+from headstart.fitting import fit_learner
 from headstart.inputs import checked_rows
 from headstart.instances.base import InstanceMethod
 from headstart.kernels import median_gamma
-from headstart.method import Needs, fit_learner
+from headstart.method import Needs
 
 #: Rows of the target, and of all source classes together, that the test of the assumption looks at.
 MOST_TESTED_ROWS = 5_000

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from headstart.domain import Domain
+from headstart.fitting import as_worth, fit_learner
 from headstart.instances.boosting import BothDomains, SourceRows, WeightedVote, class_losses
 from headstart.instances.tradaboost import TrAdaBoost
-from headstart.method import as_worth, fit_learner
 
 
 class MultiSourceTrAdaBoost(TrAdaBoost):

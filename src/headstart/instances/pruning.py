@@ -9,9 +9,10 @@ from sklearn.base import is_classifier
 from headstart.domain import Domain, Task
 from headstart.draws import canonical_order
 from headstart.errors import InputError
+from headstart.fitting import fit_learner, fit_on_both, held_out_loss, to_mean_one
 from headstart.instances.base import InstanceMethod, WeightedRows, labelled_pair
 from headstart.learners import make_learner
-from headstart.method import Knowledge, Needs, fit_learner, fit_on_both, held_out_loss, to_mean_one
+from headstart.method import Knowledge, Needs
 
 #: Shares of the source rows that "cv" tries to drop.
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)

@@ -9,11 +9,12 @@ from sklearn.base import clone, is_classifier
 
 from headstart.domain import Domain, Task
 from headstart.errors import InputError, NeedsError
+from headstart.fitting import effective_size, fit_learner, losses
 from headstart.inputs import names_of_sources
 from headstart.instances.base import InstanceMethod, WeightedRows, labelled_pair
 from headstart.instances.domain_classifier import DomainClassifierWeighting
 from headstart.learners import make_learner
-from headstart.method import Knowledge, Needs, effective_size, fit_learner, losses
+from headstart.method import Knowledge, Needs
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from headstart.domain import Domain
+from headstart.fitting import as_worth, fit_learner
 from headstart.instances.boosting import (
     BothDomains,
     SourceRows,
@@ -16,7 +17,7 @@ from headstart.instances.boosting import (
     source_beta,
     vote_weights,
 )
-from headstart.method import Needs, as_worth, fit_learner
+from headstart.method import Needs
 
 
 class TrAdaBoost(TransferBoosting):

@@ -8,6 +8,7 @@ import numpy as np
 from headstart.domain import Domain, take
 from headstart.draws import folds
 from headstart.errors import InputError
+from headstart.fitting import as_worth, fit_learner
 from headstart.instances.boosting import (
     BothDomains,
     SourceRows,
@@ -18,7 +19,7 @@ from headstart.instances.boosting import (
     round_beta,
     vote_weights,
 )
-from headstart.method import Needs, as_worth, fit_learner
+from headstart.method import Needs
 
 #: -ln(beta) at which every row with an error has fallen to nothing.
 MOST_FALL = 2.0**60
