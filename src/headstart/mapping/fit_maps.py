@@ -174,7 +174,7 @@ def covariance_factors(Xs: np.ndarray, Xt: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _axes(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return variances and directions of the principal axes along which rows vary, the largest first."""
-    values, V = np.linalg.eigh(np.atleast_2d(np.cov(X.T.astype(float), bias=True)))
+    values, V = np.linalg.eigh(_covariance(X, ddof=0))
     kept = np.flatnonzero(values > max(values[-1], 0.0) * len(values) * np.finfo(X.dtype).eps)[::-1]
     return values[kept], V[:, kept]
 
@@ -287,12 +287,18 @@ def gaussian_map(Xs: np.ndarray, Xt: np.ndarray) -> AffineMap:
     The samples need not be paired. (Knott, Smith: On the Optimal Mapping of Distributions. Journal of Optimization
     Theory and Applications 1984.)
     """
-    values, V = np.linalg.eigh(np.atleast_2d(np.cov(Xs.T.astype(float))))
+    values, V = np.linalg.eigh(_covariance(Xs))
     kept = values > max(values[-1], 0.0) * len(values) * np.finfo(float).eps
     L, P = V[:, kept] * np.sqrt(values[kept]), V[:, kept] / np.sqrt(values[kept])
-    squares, U = np.linalg.eigh(L.T @ np.atleast_2d(np.cov(Xt.T.astype(float))) @ L)
+    squares, U = np.linalg.eigh(L.T @ _covariance(Xt) @ L)
     A = P @ (U * np.sqrt(np.maximum(squares, 0.0))) @ U.T @ P.T
     return AffineMap(Xs.mean(axis=0), A.astype(Xs.dtype), Xt.mean(axis=0))
+
+
+def _covariance(X: np.ndarray, ddof: int = 1) -> np.ndarray:
+    """Return the sample covariance; that of one row alone is zero."""
+    centred = X.astype(float) - X.mean(axis=0, dtype=float)
+    return np.asarray(centred.T @ centred / max(len(X) - ddof, 1))
 
 
 def _ridge(X: np.ndarray, Y: np.ndarray, w: np.ndarray, alpha: float) -> np.ndarray:
