@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.version import __version__
 
 if TYPE_CHECKING:
+    from headstart.backbones import backbone as backbone
     from headstart.catalogue import methods as methods
     from headstart.delivery import Model as Model
     from headstart.delivery import load as load
@@ -26,6 +27,7 @@ _HOME = {
     "Model": "headstart.delivery",
     "Result": "headstart.pipeline",
     "Transfer": "headstart.transfer",
+    "backbone": "headstart.backbones",
     "carry": "headstart.pipeline",
     "learn": "headstart.pipeline",
     "load": "headstart.delivery",
@@ -40,6 +42,7 @@ __all__ = [
     "Result",
     "Transfer",
     "__version__",
+    "backbone",
     "carry",
     "learn",
     "load",

@@ -8,6 +8,7 @@ from typer.exceptions import TyperException
 
 from headstart.cli.bench import bench
 from headstart.cli.carry import carry
+from headstart.cli.classify import classify
 from headstart.cli.demo import demo
 from headstart.cli.learn import learn
 from headstart.cli.map import map_
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, learn, carry, predict, map_, methods, bench):
+for command in (demo, run, learn, carry, predict, map_, classify, methods, bench):
     app.command(command.__name__.rstrip("_"))(command)
 
 
