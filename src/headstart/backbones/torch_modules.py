@@ -9,12 +9,25 @@ from torch import nn
 
 
 class Network(nn.Module):
-    """A body and a head: a batch's tensors to class scores."""
+    """A body and a head: a batch's tensors to class scores.
+
+    Batch norms named in `still` do not move, in training either.
+    """
+
+    still: frozenset[str] = frozenset()
 
     def __init__(self, body: nn.Module, head: nn.Module | None) -> None:
         super().__init__()
         self.body = body
         self.head = nn.Identity() if head is None else head
+
+    def train(self, mode: bool = True) -> Network:
+        """Set training or evaluation; what stands still is evaluated in both."""
+        super().train(mode)
+        for name, module in self.named_modules():
+            if name in self.still:
+                module.eval()
+        return self
 
     def forward(self, **batch: torch.Tensor) -> torch.Tensor:
         """Return scores of shape (n, k)."""
