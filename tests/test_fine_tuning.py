@@ -138,6 +138,8 @@ def test_a_probe_as_a_head_gives_the_probes_probabilities(k):
     scores = F @ W.T + b
     P = np.exp(scores - scores.max(axis=1, keepdims=True))
     np.testing.assert_allclose(P / P.sum(axis=1, keepdims=True), probe.predict_proba(F), atol=1e-10)
+    # The penalty is in units of the features: ten times larger features, the same probabilities.
+    np.testing.assert_allclose(fit_probe(10 * F, y, 1.0).predict_proba(10 * F), probe.predict_proba(F), atol=1e-4)
 
 
 def test_same_seed_same_weights_and_nothing_global_is_touched():

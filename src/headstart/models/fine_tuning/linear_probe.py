@@ -7,8 +7,6 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from headstart.backbones import Backbone, backbone
@@ -24,13 +22,13 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
     layer : str, optional
         The block whose output is taken; by default what the network's own head would get.
     C : float, default 1.0
-        Inverse strength of the penalty, on standardised features.
+        Inverse strength of the penalty, in units of the features' root mean square.
 
     Attributes
     ----------
     classes_ : array of shape (k,)
-    probe_ : Pipeline
-        Standardisation and logistic regression.
+    probe_ : LogisticRegression
+        On the features as they are.
 
     References
     ----------
@@ -71,19 +69,24 @@ def opened(model: str | Backbone) -> Backbone:
     return backbone(model) if isinstance(model, str) else model
 
 
-def fit_probe(F: np.ndarray, y: np.ndarray, C: float) -> Pipeline:
-    """Return a logistic regression on standardised features."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000)).fit(F, y)
+def fit_probe(F: np.ndarray, y: np.ndarray, C: float) -> LogisticRegression:
+    """Return a logistic regression, penalised in units of the features' root mean square.
+
+    One unit for all columns: columns that hardly vary would get large weights in units of their own, which serve badly
+    as the head of a network whose features are about to move.
+    """
+    unit = float(np.sqrt(np.square(F, dtype=float).mean())) or 1.0
+    probe = LogisticRegression(C=C, max_iter=2000).fit(F / unit, y)
+    probe.coef_ = probe.coef_ / unit
+    return probe
 
 
-def as_head(probe: Pipeline) -> tuple[np.ndarray, np.ndarray]:
-    """Return weights (k, d) and offsets (k,) of raw features that give the probe's scores.
+def as_head(probe: LogisticRegression) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (k, d) and offsets (k,) that give the probe's scores.
 
     Two classes, which logistic regression tells apart by one score, get half of it each, with opposite signs.
     """
-    scaler, regression = probe[0], probe[-1]
-    W, b = regression.coef_ / scaler.scale_, regression.intercept_
-    b = b - W @ scaler.mean_
+    W, b = probe.coef_, probe.intercept_
     if len(W) == 1:
         W, b = np.concatenate([-W, W]) / 2, np.concatenate([-b, b]) / 2
     return W, b

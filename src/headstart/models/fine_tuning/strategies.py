@@ -111,7 +111,7 @@ class FineTune(ClassifierMixin, BaseEstimator):
         settings = Settings(
             epochs=self.epochs,
             lr=self.lr,
-            head_lr=self.head_lr,
+            head_lr=self._head_rate(),
             weight_decay=self.weight_decay,
             batch_size=self.batch_size,
             balanced=self.balanced,
@@ -151,6 +151,10 @@ class FineTune(ClassifierMixin, BaseEstimator):
     def _begin(self, network: Any, items: Any, codes: np.ndarray) -> None:
         """Bring the network to where training begins."""
 
+    def _head_rate(self) -> float:
+        """Return the head's learning rate."""
+        return self.head_lr
+
     def _trains(self, name: str) -> bool:
         """Say whether a parameter is trained."""
         return True
@@ -165,8 +169,11 @@ class LPFT(FineTune):
 
     A random head sends large gradients into the body and bends features that were good; one that already fits does not
     (Kumar, Raghunathan, Jones, Ma, Liang: Fine-Tuning Can Distort Pretrained Features and Underperform
-    Out-of-Distribution. ICLR 2022). Parameters as in `FineTune`; the head learns as slowly as the body.
+    Out-of-Distribution. ICLR 2022). Parameters as in `FineTune`, but `head_lr`: the head learns as fast as the body.
     """
+
+    def _head_rate(self) -> float:
+        return self.lr
 
     def _begin(self, network: Any, items: Any, codes: np.ndarray) -> None:
         import torch
