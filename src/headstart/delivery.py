@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile, is_zipfile
 
 import numpy as np
@@ -29,12 +29,17 @@ from headstart.store import (
 )
 from headstart.version import __version__
 
+if TYPE_CHECKING:
+    from headstart.backbones.transformer import BackboneFeatures
+
 #: Source rows looked for in a knowledge file before it is said to hold none.
 ROWS_LOOKED_FOR = 1000
 #: The part of a model that reads source rows with other columns than the target's.
 SOURCE_VECTORIZER = "source-vectorizer.skops"
 #: The part of a knowledge file that holds text: labels, and the names of pairs and of domains.
 TEXTS = "texts.json"
+#: The part of a model or a knowledge file that says which pretrained model reads pictures or texts.
+READER = "reader.skops"
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class Plan:
     """How rows become numbers, and what the label is called.
 
     Where source and target have different columns, each is vectorised by itself: `kinds` are then the target's and
-    `source_kinds` the source's.
+    `source_kinds` the source's. Of pictures and texts, `reader` makes features; what is fitted and tried here gets
+    these features for rows.
     """
 
     task: Task
@@ -51,6 +57,7 @@ class Plan:
     label: str | None = None
     different: bool = False
     source_kinds: dict[str, Kind] | None = None
+    reader: BackboneFeatures | None = None
 
     def at_source(self) -> Plan:
         """Return the plan of the source's rows alone."""
@@ -77,6 +84,8 @@ class Model:
     source_vectorizer : Vectorizer, optional
         Source rows into numbers, where they have other columns than the target's and the predictor knows what to do
         with them.
+    reader : BackboneFeatures, optional
+        Pictures or texts into features, where the rows are these.
     """
 
     vectorizer: Vectorizer
@@ -84,6 +93,7 @@ class Model:
     task: Task
     card: dict[str, Any] = field(default_factory=dict)
     source_vectorizer: Vectorizer | None = None
+    reader: BackboneFeatures | None = None
 
     def __repr__(self) -> str:
         return f"Model({self.card.get('method', 'unnamed')}, {self.task})"
@@ -101,6 +111,8 @@ class Model:
 
     def predict(self, rows: Any) -> np.ndarray:
         """Return predictions, shape (n,), for target rows: a DataFrame, an array, or a Domain.
+
+        Of pictures and texts: a list of paths or of texts, one column of them, a Domain, or their `features`.
 
         Raises
         ------
@@ -128,6 +140,7 @@ class Model:
         """
         if self.source_vectorizer is not None:
             width = self.card.get("source_columns")
+            rows = self.features(rows)
             return np.asarray(self.predictor.predict_source(_vectors(rows, self.source_vectorizer, width)))
         if self.card.get("spaces") == "different":
             raise NeedsError(
@@ -136,8 +149,18 @@ class Model:
         own_way = getattr(self.predictor, "predict_source", self.predictor.predict)
         return np.asarray(own_way(self._vectors(rows)))
 
+    def features(self, rows: Any) -> Any:
+        """Return the features of pictures or texts, which all predictions take too; other rows as they are.
+
+        An array of floats of the model's columns holds features already.
+        """
+        rows = rows.X if isinstance(rows, Domain) else rows
+        if self.reader is None or _is_features(rows, self.card.get("columns")):
+            return rows
+        return self.reader.transform(rows)
+
     def _vectors(self, rows: Any) -> Any:
-        return _vectors(rows, self.vectorizer, self.card.get("columns"))
+        return _vectors(self.features(rows), self.vectorizer, self.card.get("columns"))
 
     def save(self, folder: str | Path, *, check_on: Any = None) -> None:
         """Save to a new folder, without pickle: a manifest and skops parts.
@@ -157,6 +180,8 @@ class Model:
         files = {"vectorizer.skops": dump_part(self.vectorizer), "predictor.skops": dump_part(self.predictor)}
         if self.source_vectorizer is not None:
             files[SOURCE_VECTORIZER] = dump_part(self.source_vectorizer)
+        if self.reader is not None:
+            files[READER] = dump_part(self.reader)
         manifest = {"task": self.task, "card": self.card, "versions": versions()}
         if check_on is not None:
             again = _model_from(manifest, files, "the saved model")
@@ -186,7 +211,12 @@ def _model_from(manifest: dict[str, Any], files: dict[str, bytes], where: str) -
         manifest["task"],
         manifest["card"],
         load_part(files[SOURCE_VECTORIZER], f"{where}/{SOURCE_VECTORIZER}") if SOURCE_VECTORIZER in files else None,
+        load_part(files[READER], f"{where}/{READER}") if READER in files else None,
     )
+
+
+def _is_features(rows: Any, width: int | None) -> bool:
+    return isinstance(rows, np.ndarray) and rows.dtype.kind == "f" and rows.ndim == 2 and rows.shape[1] == width
 
 
 def _vectors(rows: Any, vectorizer: Vectorizer, width: int | None) -> Any:
@@ -244,6 +274,10 @@ class Parcel:
         """Write the parcel into one file: manifest.json, arrays.safetensors, skops parts; no pickle."""
         write_archive(Path(path), "knowledge", self._manifest(), self._files())
 
+    def _parts(self) -> dict[str, Any]:
+        reader = {} if self.plan.reader is None else {READER.removesuffix(".skops"): self.plan.reader}
+        return {**self.knowledge.parts, "vectorizer": self.vectorizer, "learner": self.learner, **reader}
+
     def _manifest(self) -> dict[str, Any]:
         return {
             "method": type(self.method).__name__,
@@ -255,27 +289,27 @@ class Parcel:
                 "arrays": {
                     name: None if array is None else list(array.shape) for name, array in self.knowledge.arrays.items()
                 },
-                "parts": sorted([*self.knowledge.parts, "vectorizer", "learner"]),
+                "parts": sorted(self._parts()),
             },
             "facts": self.knowledge.facts,
             "task": self.plan.task,
             "label": self.plan.label,
             "kinds": self.plan.kinds,
             "columns": self.columns,
+            "reads": None if self.plan.reader is None else described(self.plan.reader),
             "versions": versions(),
         }
 
     def _files(self) -> dict[str, bytes]:
         from safetensors.numpy import save
 
-        parts = {**self.knowledge.parts, "vectorizer": self.vectorizer, "learner": self.learner}
         there = {name: array for name, array in self.knowledge.arrays.items() if array is not None}
         texts = {name: _to_list(array, name) for name, array in there.items() if array.dtype.kind in "OU"}
         arrays = {name: np.ascontiguousarray(_dense(array)) for name, array in there.items() if name not in texts}
         return {
             "arrays.safetensors": save(arrays),
             **({TEXTS: json.dumps(texts, ensure_ascii=False).encode()} if texts else {}),
-            **{f"{name}.skops": dump_part(part) for name, part in parts.items()},
+            **{f"{name}.skops": dump_part(part) for name, part in self._parts().items()},
         }
 
     def holds_row_of(self, source: Domain) -> bool:
@@ -415,7 +449,19 @@ def _delivered(
         "columns": target.X.shape[1],
         "spaces": "different" if plan.different else "same",
     }
-    return Model(vectorizer, predictor, plan.task, card)
+    if plan.reader is not None:
+        card["reads"] = described(plan.reader)
+    return Model(vectorizer, predictor, plan.task, card, reader=plan.reader)
+
+
+def described(reader: BackboneFeatures) -> dict[str, Any]:
+    """Say in plain types which pretrained model reads pictures or texts."""
+    return {
+        "modality": reader.modality_,
+        "model": reader.model,
+        "layer": reader.layer,
+        "weights": reader.weights_,
+    }
 
 
 def _reading_source_rows(model: Model, vectorizer: Vectorizer, columns: int | None) -> Model:
@@ -444,9 +490,10 @@ def read_parcel(path: str | Path, make: Callable[[str, dict[str, Any]], Method])
             if name.endswith(".skops")
         }
         vectorizer, learner = parts.pop("vectorizer"), parts.pop("learner")
+        reader = parts.pop(READER.removesuffix(".skops"), None)
         parameters = {name: _from_json(value) for name, value in manifest["parameters"].items()}
         knowledge = Knowledge(manifest["method"], manifest["holds_source_rows"], arrays, parts, manifest["facts"])
-        plan = Plan(manifest["task"], manifest["kinds"], vectorizer.spec, manifest["label"])
+        plan = Plan(manifest["task"], manifest["kinds"], vectorizer.spec, manifest["label"], reader=reader)
     except (KeyError, SafetensorError) as error:
         raise StoreError(f"{path}: lacks a part ({error}); learn again") from error
     method = make(manifest["method"], parameters)

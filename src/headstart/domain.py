@@ -18,6 +18,9 @@ TASKS: tuple[Task, ...] = ("classification", "regression")
 #: Whole numbers with more distinct values than this are quantities, not classes.
 MOST_NUMBERED_CLASSES = 20
 
+#: What rows are called that are one thing each, by modality.
+ITEMS = {"image": "pictures", "text": "texts"}
+
 
 @dataclass(frozen=True, eq=False)
 class Domain:
@@ -26,7 +29,8 @@ class Domain:
     Parameters
     ----------
     X : array, sparse matrix or DataFrame of shape (n, d)
-        The rows. Kept as given, never edited.
+        The rows. Kept as given, never edited. Of pictures one column of paths, of texts one of texts; a plain list
+        of these becomes such a column.
     y : array-like of shape (n,), optional
         The labels. A label that is not known is missing: NaN, None or pandas.NA. Without `y` none is known.
     name : str
@@ -74,6 +78,9 @@ class Domain:
 
     def __post_init__(self) -> None:
         rows = self.X
+        if self.modality in ITEMS and (not hasattr(rows, "shape") or len(rows.shape) == 1):
+            rows = as_column(rows)
+            object.__setattr__(self, "X", rows)
         if not hasattr(rows, "shape"):
             rows = np.asarray(rows)
             object.__setattr__(self, "X", rows)
@@ -99,8 +106,9 @@ class Domain:
         return int(self.X.shape[0])
 
     def __repr__(self) -> str:
+        what = ITEMS.get(self.modality, f"rows x {self.X.shape[1]} columns")
         return (
-            f"Domain({self.name!r}, {len(self)} rows x {self.X.shape[1]} columns, "
+            f"Domain({self.name!r}, {len(self)} {what}, "
             f"{self.n_labelled} labelled{', ' + self.task if self.task else ''})"
         )
 
@@ -187,6 +195,20 @@ def stack(domains: Sequence[Domain]) -> Domain:
         weight=stack_weights([domain.weight for domain in domains], [len(domain) for domain in domains]),
         pair=stack_labels([domain.pair for domain in domains], [len(domain) for domain in domains]),
     )
+
+
+def as_column(items: Any) -> np.ndarray:
+    """Return pictures or texts as one column of objects, shape (n, 1).
+
+    >>> as_column(["good", "bad"]).shape
+    (2, 1)
+    """
+    items = list(items)
+    column = np.empty((len(items), 1), dtype=object)
+    # One by one: numpy would take pictures apart into their pixels.
+    for row, item in enumerate(items):
+        column[row, 0] = item
+    return column
 
 
 def take(X: Any, index: np.ndarray) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
@@ -13,8 +14,8 @@ from sklearn.base import clone
 from headstart.catalogue import make, travelling_names
 from headstart.choose import Candidate, shortlist
 from headstart.choose.candidates import TARGET_ONLY, from_parcel
-from headstart.delivery import Parcel, Plan, pack, read_parcel, without_rows
-from headstart.domain import Domain, Task, known_labels, require_classes, require_learnable, stack
+from headstart.delivery import Parcel, Plan, described, pack, read_parcel, without_rows
+from headstart.domain import ITEMS, Domain, Task, known_labels, require_classes, require_learnable, stack
 from headstart.errors import InputError, NeedsError, listed, unknown_name
 from headstart.evidence import measure_shift
 from headstart.evidence.gain import metric_for
@@ -24,6 +25,12 @@ from headstart.readers import align
 from headstart.readers.columns import SPACES, align_spaces
 from headstart.result import Result
 from headstart.road import Progress, Road, silent
+
+if TYPE_CHECKING:
+    from headstart.backbones.transformer import BackboneFeatures
+
+#: Sources of models that may be named by a path.
+OF_PATHS = ("hf", "onnx")
 
 
 def run(
@@ -36,6 +43,7 @@ def run(
     metric: str | None = None,
     guard: str = "strict",
     vectorizer: Any = "auto",
+    model: str | BackboneFeatures | None = None,
     spaces: str = "auto",
     folds: int = 5,
     repeats: int = 5,
@@ -72,7 +80,11 @@ def run(
         strict: target-only is delivered unless the transfer is shown to help. lenient: a transfer that looks like
         helping and is not shown to hurt is delivered. off: the best-looking transfer is.
     vectorizer : "auto", "passthrough" or transformer
-        How rows become numbers; see `headstart.readers.Vectorizer`.
+        How rows become numbers; see `headstart.readers.Vectorizer`. Of pictures and texts, it is fitted on features.
+    model : str or BackboneFeatures, optional
+        The pretrained model whose features pictures or texts become, once and before all else, such as
+        "hf:FOLDER"; see `headstart.backbones.backbone`. By default "bundled:efficientnet-lite0" for pictures and
+        "bundled:minilm-l6" for texts.
     spaces : {"auto", "same", "different"}
         same: the columns that all domains share are used, and the others left out. different: source and target each
         keep all their columns and are vectorised apart; the candidates are then the methods that need no shared
@@ -113,14 +125,16 @@ def run(
     """
     sources = [source] if isinstance(source, Domain) else list(source)
     _require_domains(sources, target, test)
-    aligned = align_spaces(sources, target, [] if test is None else [test], spaces)
+    read = _read([*sources, target, *([] if test is None else [test])], model, progress)
+    sources, (target, *tests) = read.domains[: len(sources)], read.domains[len(sources) :]
+    aligned = align_spaces(sources, target, tests, spaces)
     merged = stack(aligned.sources)
     target = aligned.target
     merged, target, task = _agree_on_task(merged, target)
     test = None if test is None else replace(aligned.tests[0], task=task).labelled_rows()
     require_learnable(merged, target)
     label = merged.label or target.label
-    plan = Plan(task, aligned.kinds, vectorizer, label, aligned.different, aligned.source_kinds)
+    plan = Plan(task, aligned.kinds, vectorizer, label, aligned.different, aligned.source_kinds, read.reader)
     road = Road(
         plan,
         metric_for(task, metric),
@@ -134,7 +148,7 @@ def run(
         progress,
     )
     with road.noting():
-        road.notes.extend(aligned.notes)
+        road.notes.extend([*read.notes, *aligned.notes])
         learner = make_learner(learner, task, random_state)
         candidates, left_out = shortlist(methods, learner, merged, target, plan, random_state)
         shift = None
@@ -144,7 +158,8 @@ def run(
             progress("look", 0, 1)
             shift = measure_shift(merged, target, kinds=plan.kinds, vectorizer=vectorizer, random_state=random_state)
             progress("look", 1, 1)
-        return road.travel(candidates, left_out, target, test, shift, learner, source=merged, sources=sources)
+        result = road.travel(candidates, left_out, target, test, shift, learner, source=merged, sources=sources)
+        return read.told(result)
 
 
 def learn(
@@ -153,8 +168,10 @@ def learn(
     *,
     learner: Any = "auto",
     vectorizer: Any = "auto",
+    model: str | BackboneFeatures | None = None,
     allow_source_rows: bool = False,
     random_state: int = 0,
+    progress: Progress = silent,
 ) -> Parcel:
     """Run the first half of the road at the source: learn the source task and extract what may travel.
 
@@ -164,6 +181,9 @@ def learn(
     method : str or Method
         One that needs no source rows later: "regular-transfer" or "source-only"; or, with `allow_source_rows`, one
         that needs no shared columns, such as "direct-standardization".
+    model : str or BackboneFeatures, optional
+        As `run` takes it. Its name and the hash of its weights travel, the weights don't: the target site needs the
+        same model.
     allow_source_rows : bool
         Some learners keep rows inside (support vectors, neighbours), and methods that need no shared columns carry the
         rows themselves. That is refused unless allowed here.
@@ -188,14 +208,15 @@ def learn(
     'regular-transfer'
     """
     sources = [source] if isinstance(source, Domain) else list(source)
-    aligned = align(sources[:-1], sources[-1])
+    read = _read(sources, model, progress)
+    aligned = align(read.domains[:-1], read.domains[-1])
     merged = stack([*aligned.sources, aligned.target])
     if not merged.n_labelled or merged.task is None:
         raise InputError(f"{merged.name}: all labels are missing; name the column to predict with label=... (--label)")
     require_classes(merged.task, merged.labels, replace(merged, y=None))
     chosen = make(method)
     _require_travelling(chosen, allow_source_rows)
-    plan = Plan(merged.task, aligned.kinds, vectorizer, merged.label)
+    plan = Plan(merged.task, aligned.kinds, vectorizer, merged.label, reader=read.reader)
     parcel = pack(clone(chosen), make_learner(learner, merged.task, random_state), merged, plan)
     return without_rows(parcel, merged, allow=allow_source_rows)
 
@@ -237,14 +258,16 @@ def carry(
     parcel = knowledge if isinstance(knowledge, Parcel) else read_parcel(knowledge, make)
     plan = parcel.plan
     _require_domains([], target, test)
+    read = _read_as(parcel, [target, *([] if test is None else [test])], progress)
+    target, *extra = read.domains
     notes = [f"the rows of {parcel.source} are not here, so the shift was not measured"]
     if _is_different(parcel, target, spaces):
-        aligned = align([] if test is None else [test], replace(target, task=plan.task))
+        aligned = align(extra, replace(target, task=plan.task))
         plan = replace(plan, kinds=aligned.kinds, different=True, source_kinds=plan.kinds)
         target, tests = aligned.target, aligned.sources
         notes += [f"{target.name} keeps columns of its own, other than those of {parcel.source}", *aligned.notes]
     else:
-        tests = [] if test is None else [_with_columns_of(parcel, test)]
+        tests = [_with_columns_of(parcel, rows) for rows in extra]
         target = _with_columns_of(parcel, target)
     test = replace(tests[0], task=plan.task).labelled_rows() if tests else None
     require_classes(plan.task, _classes_in(parcel), target)
@@ -261,12 +284,76 @@ def carry(
         progress,
     )
     with road.noting():
-        road.notes.extend(notes)
+        road.notes.extend([*read.notes, *notes])
         candidates = [from_parcel(parcel, plan)]
         if target.n_labelled:
             (alone, *_), _ = shortlist([TARGET_ONLY], parcel.learner, target, target, plan)
             candidates.insert(0, alone)
-        return road.travel(candidates, {}, target, test, None, parcel.learner, sources=[parcel.source])
+        return read.told(road.travel(candidates, {}, target, test, None, parcel.learner, sources=[parcel.source]))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Domains in numbers or tables, and what made the features of pictures or texts, if they were these."""
+
+    domains: list[Domain]
+    reader: BackboneFeatures | None = None
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    def told(self, result: Result) -> Result:
+        """Return the result with what was read and how long it took."""
+        if self.reader is None:
+            return result
+        settings = {**result.settings, "reads": described(self.reader)}
+        return replace(result, settings=settings, seconds=result.seconds + self.seconds)
+
+
+def _read(domains: list[Domain], model: str | BackboneFeatures | None, progress: Progress) -> _Read:
+    """Turn pictures or texts into features, with the model named or the one that is the modality's default."""
+    modality = next((domain.modality for domain in domains if domain.modality in ITEMS), None)
+    if modality is None:
+        if model is not None:
+            raise InputError("model=... (--model) reads pictures and texts, and these domains are tables; leave it out")
+        return _Read(domains)
+    from headstart.backbones.transformer import DEFAULTS, BackboneFeatures
+
+    reader = model if isinstance(model, BackboneFeatures) else BackboneFeatures(_lasting(model or DEFAULTS[modality]))
+    return _features(domains, clone(reader).fit(), progress)
+
+
+def _lasting(model: str) -> str:
+    """Write the path of a model in full: what is saved is used from other folders too."""
+    kind, _, rest = model.partition(":")
+    return f"{kind}:{Path(rest).resolve()}" if kind in OF_PATHS and rest and Path(rest).exists() else model
+
+
+def _read_as(parcel: Parcel, domains: list[Domain], progress: Progress) -> _Read:
+    """Turn pictures or texts into features, with the model that knowledge was learned with."""
+    items = next((domain for domain in domains if domain.modality in ITEMS), None)
+    if items is None:
+        return _Read(domains)
+    if parcel.plan.reader is None:
+        raise InputError(f"{items.name}: holds {ITEMS[items.modality]}, and the knowledge is about a table; give one")
+    return _features(domains, parcel.plan.reader, progress)
+
+
+def _features(domains: list[Domain], reader: BackboneFeatures, progress: Progress) -> _Read:
+    from headstart.backbones.transformer import domains_as_features
+
+    start = time.monotonic()
+    n = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal n
+        n = total
+        progress(f"read: {reader.model}", done, total)
+
+    read = domains_as_features(domains, reader, tell)
+    seconds = time.monotonic() - start
+    what = f"{n} different {ITEMS[reader.modality_]} became {read[0].X.shape[1]} features each in {seconds:.1f} s"
+    note = f"{what}, by {reader.model}{f', {reader.layer}' if reader.layer else ''} (weights {reader.weights_[:12]})"
+    return _Read(read, reader, seconds, [note])
 
 
 def _require_domains(sources: list[Domain], target: Domain, test: Domain | None) -> None:

@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from headstart.cli import options as o
-from headstart.cli.domains import read_of
+from headstart.cli.domains import PictureOption, TextOption, read_of
 from headstart.cli.progress import progress
 from headstart.cli.show import deliver, require_free
 
 
 def carry(
     knowledge: Annotated[Path, typer.Argument(help="The file that headstart learn wrote.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="The target file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="The target file, or folder of pictures.", show_default=False)],
     target: Annotated[
         str | None,
         typer.Option("--target", "-t", help="The target's name in the domain column.", show_default=False),
@@ -35,6 +35,8 @@ def carry(
     domain_column: o.DomainColumnOption = None,
     category: o.CategoryOption = None,
     pair: o.PairOption = None,
+    picture: PictureOption = None,
+    text: TextOption = None,
     spaces: o.SpacesOption = "auto",
     metric: o.MetricOption = None,
     guard: o.GuardOption = "strict",
@@ -63,6 +65,8 @@ def carry(
         "categories": category or (),
         "label": label or parcel.plan.label,
         "pair": pair,
+        "picture": picture,
+        "text": text,
     }
     found = read_of(file, target, domain_column, label_optional=label is None, **reading)
     tested = None if test is None else read_of(test, None, None, **reading)

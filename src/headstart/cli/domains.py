@@ -4,12 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from headstart.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     from headstart.domain import Domain
+
+PictureOption = Annotated[
+    str | None,
+    typer.Option(
+        "--picture",
+        help="Column of paths of pictures, in the file's folder; each row is its picture, other columns are left out.",
+        show_default=False,
+    ),
+]
+TextOption = Annotated[
+    str | None,
+    typer.Option(
+        "--text", help="Column of texts; each row is its text, other columns are left out.", show_default=False
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Pretrained model that reads pictures or texts: bundled:efficientnet-lite0, bundled:minilm-l6, hf:FOLDER.",
+        show_default=False,
+    ),
+]
+#: What is read of a folder too; the rest is about columns, and pictures have none.
+OF_FOLDERS = ("name", "task", "domain")
 
 
 def read_all(
@@ -24,8 +51,11 @@ def read_all(
     """Return sources, target and test rows (or None), from one file with a domain column or from a file each.
 
     Without a domain column, the sources are `sources` and all `files` but the target; the target is `target`, or
-    the last file.
+    the last file. A folder of pictures is read like a file; in a folder of domains, names are those of its folders.
     """
+    named = target is not None and Path(target).name == target
+    if domain_column is None and len(files) == 1 and target is not None and named and (files[0] / target).is_dir():
+        return _from_folder(files[0], sources, target, test, reading)
     if domain_column is not None:
         return _from_one_file(files, sources, target, test, domain_column, reading)
     paths = [*files, *(Path(name) for name in sources)]
@@ -45,14 +75,18 @@ def read_all(
 
 
 def read_one(path: Path, name: str | None, **reading: Any) -> Domain:
-    """Read one file as one domain."""
+    """Read one file, or one folder of pictures, as one domain."""
     from headstart.readers import read
 
+    if path.is_dir():
+        reading = {key: value for key, value in reading.items() if key in OF_FOLDERS}
     return read(path, name=name, **reading)
 
 
 def read_of(path: Path, domain: str | None, domain_column: str | None, **reading: Any) -> Domain:
-    """Read one domain: a whole file, or the rows of one name in its domain column."""
+    """Read one domain: a whole file, or the rows of one name in its domain column, or a folder in a folder."""
+    if domain_column is None and domain is not None and path.is_dir():
+        return read_one(path, None, domain=domain, **reading)
     if domain_column is None:
         return read_one(path, None, **reading)
     from headstart.readers import read_domains
@@ -61,6 +95,29 @@ def read_of(path: Path, domain: str | None, domain_column: str | None, **reading
         raise InputError("--domain-column needs the name of the domain to take")
     reading.pop("label_optional", None)
     return _pick(read_domains(path, domain_column=domain_column, **reading), domain, domain_column, path)
+
+
+def _from_folder(
+    folder: Path, sources: Sequence[str], target: str, test: str | None, reading: dict[str, Any]
+) -> tuple[list[Domain], Domain, Domain | None]:
+    """Take sources, target and test rows from one folder with a folder for each domain."""
+    from headstart.readers import read_domains
+
+    domains = read_domains(folder, task=reading.get("task"))
+    others = [name for name in domains if name not in (target, test)]
+    if not others:
+        raise InputError(f"{folder}: has no other folder than {target!r} to be the source")
+    found, *rest = [
+        _pick_folder(domains, name, folder)
+        for name in (target, *([] if test is None else [test]), *(sources or others))
+    ]
+    return rest[test is not None :], found, None if test is None else rest[0]
+
+
+def _pick_folder(domains: dict[str, Domain], name: str, folder: Path) -> Domain:
+    if name not in domains:
+        raise InputError(unknown_name("folder", name, domains, str(folder)))
+    return domains[name]
 
 
 def _from_one_file(

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from headstart.cli import options as o
-from headstart.cli.domains import read_of
+from headstart.cli.domains import ModelOption, PictureOption, TextOption, read_of
 from headstart.errors import StoreError
 
 
 def learn(
-    file: Annotated[Path, typer.Argument(help="The source file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="The source file, or folder of pictures.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The knowledge file to write.", show_default=False)],
     source: Annotated[
         str | None,
@@ -21,6 +21,9 @@ def learn(
     domain_column: o.DomainColumnOption = None,
     category: o.CategoryOption = None,
     pair: o.PairOption = None,
+    picture: PictureOption = None,
+    text: TextOption = None,
+    model: ModelOption = None,
     task: o.TaskOption = None,
     method: Annotated[
         str,
@@ -44,10 +47,22 @@ def learn(
     headstart learn cleveland.csv --label disease -o cleveland.knowledge
     """
     require_new(output, force)
-    domain = read_of(file, source, domain_column, label=label, task=task, categories=category or (), pair=pair)
+    domain = read_of(
+        file,
+        source,
+        domain_column,
+        label=label,
+        task=task,
+        categories=category or (),
+        pair=pair,
+        picture=picture,
+        text=text,
+    )
     from headstart import pipeline
 
-    parcel = pipeline.learn(domain, method, learner=learner, allow_source_rows=allow_source_rows, random_state=seed)
+    parcel = pipeline.learn(
+        domain, method, learner=learner, model=model, allow_source_rows=allow_source_rows, random_state=seed
+    )
     parcel.save(output)
     if not quiet:
         inside = "holds source rows" if parcel.knowledge.holds_source_rows else "no source row inside (looked for)"

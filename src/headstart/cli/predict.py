@@ -1,41 +1,80 @@
 """headstart predict."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headstart.cli import options as o
+from headstart.cli.domains import PictureOption, TextOption, read_one
 from headstart.cli.learn import require_new
+from headstart.errors import InputError
+
+if TYPE_CHECKING:
+    from headstart.delivery import Model
+    from headstart.domain import Domain
 
 
 def predict(
     model: Annotated[Path, typer.Argument(help="The folder that a run wrote: out/model.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="Rows to predict, with the columns of the target.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Rows to predict: a file with the columns of the target; or pictures, or a folder of them.",
+            show_default=False,
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="CSV file to write; by default standard output.", show_default=False),
     ] = None,
     category: o.CategoryOption = None,
+    picture: PictureOption = None,
+    text: TextOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the output file if it is there.")] = False,
 ) -> None:
     """Predict new target rows with a delivered model.
 
-    headstart predict out/model new.csv -o predictions.csv
+    [bold]A table:[/bold] headstart predict out/model new.csv -o predictions.csv
+
+    [bold]Pictures:[/bold] headstart predict out/model photos/new/*.jpg
     """
     if output is not None:
         require_new(output, force)
     from headstart.delivery import load
-    from headstart.readers import read
     from headstart.result import prediction_table
     from headstart.store import staged_file
 
     loaded = load(model)
-    table = prediction_table(loaded, read(file, categories=category or ()))
+    domain = _rows(loaded, files, categories=category or (), picture=picture, text=text)
+    # Read once here: predictions and probabilities both take the features.
+    table = prediction_table(loaded, loaded.features(domain))
+    if domain.modality == "image":
+        table.insert(1, "picture", domain.X[:, 0])
     if output is None:
         table.to_csv(sys.stdout, index=False)
         return
     with staged_file(output) as stage:
         table.to_csv(stage, index=False)
     typer.echo(f"{output}: {len(table)} predictions")
+
+
+def _rows(model: Model, files: list[Path], **reading: Any) -> Domain:
+    """Read what is to be predicted, as the model takes it."""
+    takes = "table" if model.reader is None else model.reader.modality_
+    if len(files) > 1 and takes == "image":
+        from headstart.readers import read
+
+        return read(files)
+    if len(files) > 1:
+        raise InputError(f"the model takes one file of rows, not {len(files)}")
+    domain = read_one(files[0], None, **reading)
+    if domain.modality == takes:
+        return domain
+    if takes == "table":
+        raise InputError(f"{files[0]}: the model takes tables; give a file with the columns of the target, and only it")
+    what = "pictures or a folder of them, or a file and the column of their paths (--picture)"
+    raise InputError(f"{files[0]}: the model takes {what if takes == 'image' else 'texts; name their column (--text)'}")

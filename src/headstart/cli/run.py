@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli import options as o
-from headstart.cli.domains import read_all
+from headstart.cli.domains import ModelOption, PictureOption, TextOption, read_all
 from headstart.cli.progress import progress
 from headstart.cli.show import deliver, require_free
 
@@ -15,7 +15,7 @@ def run(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Source files and, last, the target file; or one file with --domain-column.",
+            help="Source files or folders of pictures and, last, the target; or one file with --domain-column.",
             show_default=False,
         ),
     ] = None,
@@ -40,6 +40,9 @@ def run(
     domain_column: o.DomainColumnOption = None,
     category: o.CategoryOption = None,
     pair: o.PairOption = None,
+    picture: PictureOption = None,
+    text: TextOption = None,
+    model: ModelOption = None,
     spaces: o.SpacesOption = "auto",
     task: o.TaskOption = None,
     learner: o.LearnerOption = "auto",
@@ -69,6 +72,10 @@ def run(
     [bold]Two files:[/bold] headstart run cleveland.csv hungarian.csv --label disease
 
     [bold]One file:[/bold] headstart run heart.csv --domain-column hospital -s cleveland -t hungarian --label disease
+
+    [bold]Pictures:[/bold] headstart run photos/amazon --target photos/webcam, with a folder for each class
+
+    [bold]Texts:[/bold] headstart run books.csv films.csv --text review --label liked
     """
     require_free(out, force)
     sources, found, tested = read_all(
@@ -81,6 +88,8 @@ def run(
         task=task,
         categories=category or (),
         pair=pair,
+        picture=picture,
+        text=text,
     )
     from headstart import pipeline
 
@@ -93,6 +102,7 @@ def run(
             methods=method or None,
             metric=metric,
             guard=guard,
+            model=model,
             spaces=spaces,
             folds=folds,
             repeats=repeats,

@@ -1,4 +1,4 @@
-"""Files, frames and arrays into domains."""
+"""Files, folders, frames and arrays into domains."""
 
 from headstart.readers.columns import Vectorizer, align
 from headstart.readers.table import read, read_domains

@@ -11,6 +11,7 @@ from headstart.errors import StoreError
 #: Types of ours, and harmless ones of the libraries we stand on, that a file may name.
 TRUSTED = frozenset(
     {
+        "headstart.backbones.transformer.BackboneFeatures",
         "headstart.features.base.AlignedPredictor",
         "headstart.features.direct_standardization.FactoredMap",
         "headstart.features.class_scores.ScorePredictor",
