@@ -85,6 +85,10 @@ ENTRIES = (
     Entry("cca", "CCA", "headstart.features"),
     Entry("heterogeneous-augmentation", "HeterogeneousAugmentation", "headstart.features"),
     Entry("regular-transfer", "RegularTransfer", "headstart.models", standard=True),
+    Entry("transfer-tree", "TransferTree", "headstart.models"),
+    Entry("transfer-forest", "TransferForest", "headstart.models"),
+    Entry("adaptive-svm", "AdaptiveSVM", "headstart.models"),
+    Entry("warm-start", "WarmStart", "headstart.models"),
 )
 #: What stands for every method of the catalogue where names of methods are asked for.
 ALL = "all"
@@ -104,6 +108,10 @@ def methods(family: str | None = None) -> pd.DataFrame:
                            family  source rows travel
     method
     regular-transfer  model-based               False
+    transfer-tree     model-based               False
+    transfer-forest   model-based               False
+    adaptive-svm      model-based               False
+    warm-start        model-based               False
     """
     import pandas as pd
 
@@ -180,7 +188,7 @@ def travelling_names() -> list[str]:
     """Return the names of the methods that carry something from the source other than its rows.
 
     >>> travelling_names()
-    ['source-only', 'pred', 'regular-transfer']
+    ['source-only', 'pred', 'regular-transfer', 'transfer-tree', 'transfer-forest', 'adaptive-svm', 'warm-start']
     """
     needs = {entry.name: entry.load().needs for entry in ENTRIES}
     return [name for name, need in needs.items() if need.source_labels and not need.source_rows]
