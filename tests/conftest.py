@@ -7,6 +7,14 @@ import pytest
 from headstart import Domain
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Keep features of pictures and texts in a folder of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def patients():
     """Scikit-learn's diabetes patients: numbers, a category, a yes/no label, younger and older."""

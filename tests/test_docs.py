@@ -38,11 +38,21 @@ from headstart.cli import run_command
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-COMMANDS = ("demo", "run", "learn", "carry", "predict", "map", "classify", "methods", "bench")
+COMMANDS = ("demo", "run", "learn", "carry", "predict", "map", "classify", "cache", "methods", "bench")
 FENCE = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 EXECUTED, SHOWN, NOT_EXECUTED = {"python", "console", "bash"}, {"text", "json", "yaml", "math"}, "sh"
 #: What a block that is not executed may begin its lines with.
-ELSEWHERE = ("make ", "pip install ", "python -m venv ", "scp ", "headstart demo", "headstart bench", "#")
+ELSEWHERE = (
+    "make ",
+    "pip install ",
+    "python -m venv ",
+    "scp ",
+    "headstart demo",
+    "headstart bench",
+    "headstart run photos",
+    "headstart run books",
+    "#",
+)
 #: What a page needs that an earlier page wrote.
 EARLIER = {"carry.md": ["younger.knowledge"], "predict.md": ["out"], "files.md": ["out", "younger.knowledge"]}
 VERDICTS = ("no evidence that transfer helps", "transfer helps", "transfer hurts", "a gain cannot be proven")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from math import floor
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from headstart.backbones.pictures import open_picture
+from headstart.backbones.pictures import MOST_PIXELS, name_of, open_picture
 from headstart.errors import InputError
 
 INTERPOLATIONS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
@@ -39,6 +40,12 @@ class PicturePreparation:
         Cut the middle out of what was resized.
     interpolation : str
     mean, std : tuples of three floats
+        In the order of the colours.
+    corner : {"down", "nearest"}
+        How the middle is rounded where an odd number of pixels is cut away: down, as Hugging Face does, or to the
+        nearest even number, as torchvision does.
+    colours : {"rgb", "bgr"}
+        The order in which the network takes them.
     """
 
     height: int
@@ -48,6 +55,8 @@ class PicturePreparation:
     interpolation: str = "bicubic"
     mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
     std: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    corner: Literal["down", "nearest"] = "down"
+    colours: Literal["rgb", "bgr"] = "rgb"
 
     def __call__(self, items: Sequence[Any]) -> dict[str, np.ndarray]:
         """Return pixels, float32 of shape (n, 3, height, width)."""
@@ -62,16 +71,26 @@ class PicturePreparation:
         if size is None:
             size = (self.height, self.width)
         elif isinstance(size, int):
-            scale = size / min(picture.size)
-            size = (max(round(picture.height * scale), 1), max(round(picture.width * scale), 1))
+            # The longer side is cut to whole pixels, as torchvision and Hugging Face do.
+            short = min(picture.size)
+            size = (size * picture.height // short, size * picture.width // short)
+            if size[0] * size[1] > MOST_PIXELS:
+                raise InputError(
+                    f"{name_of(item)}: {picture.width} x {picture.height} pixels are too long and thin to bring the "
+                    f"shorter side to {min(size)}; cut it"
+                )
         picture = picture.resize((size[1], size[0]), filter_)
         if self.crop and size != (self.height, self.width):
-            top, left = (size[0] - self.height) // 2, (size[1] - self.width) // 2
+            rounded = round if self.corner == "nearest" else floor
+            top, left = (
+                rounded((given - taken) / 2) for given, taken in zip(size, (self.height, self.width), strict=True)
+            )
             # A box that leaves the picture is filled with black.
             picture = picture.crop((left, top, left + self.width, top + self.height))
-        values = (np.asarray(picture, dtype=np.float32) - np.array(self.mean, np.float32)) / np.array(
-            self.std, np.float32
-        )
+        pixels = np.asarray(picture, dtype=np.float32)
+        if self.colours == "bgr":
+            pixels = pixels[:, :, ::-1]
+        values = (pixels - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return np.ascontiguousarray(values.transpose(2, 0, 1))
 
     def describe(self) -> dict[str, Any]:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 SOURCES = {
     "bundled": ("headstart.backbones.bundled", "headstart[vision] or headstart[text]"),
     "hf": ("headstart.backbones.hugging_face", "headstart[torch]"),
+    "keras": ("headstart.backbones.keras_applications", "headstart[keras]"),
+    "timm": ("headstart.backbones.timm_models", "headstart[torch] timm"),
+    "onnx": ("headstart.backbones.onnx_files", "headstart[onnx]"),
+    "torch": ("headstart.backbones.torch_modules_by_path", "headstart[torch]"),
 }
 #: The model that is taken when none is named.
 DEFAULT = "bundled:efficientnet-lite0"
@@ -28,6 +32,10 @@ def backbone(name: str = DEFAULT, **options: Any) -> Backbone:
     name : str
         - "bundled:efficientnet-lite0", "bundled:minilm-l6": weights that come as packages.
         - "hf:FOLDER" or "hf:HUB-ID": a Hugging Face model of pictures or texts, from a folder or the hub.
+        - "keras:VGG16": any model of keras.applications; weights="imagenet" or a file.
+        - "timm:resnet18": any model of timm; weights="pretrained" or a file.
+        - "onnx:FILE": a model of pictures in an ONNX file, with mean and std.
+        - "torch:package.module:function": the torch model that a function of yours builds, with mean and std.
     **options
         What a source takes, see its module.
 
@@ -47,7 +55,8 @@ def backbone(name: str = DEFAULT, **options: Any) -> Backbone:
     >>> backbone("no-such-model")
     Traceback (most recent call last):
         ...
-    headstart.errors.InputError: 'no-such-model' names no source; write one of bundled:..., hf:...
+    headstart.errors.InputError: 'no-such-model' names no source; write one of bundled:..., hf:..., keras:..., timm:...,
+    onnx:..., torch:...
     """
     kind, colon, rest = name.partition(":")
     if not colon or not rest:

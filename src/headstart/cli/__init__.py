@@ -7,6 +7,7 @@ import typer
 from typer.exceptions import TyperException
 
 from headstart.cli.bench import bench
+from headstart.cli.cache import cache
 from headstart.cli.carry import carry
 from headstart.cli.classify import classify
 from headstart.cli.demo import demo
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, learn, carry, predict, map_, classify, methods, bench):
+for command in (demo, run, learn, carry, predict, map_, classify, methods, bench, cache):
     app.command(command.__name__.rstrip("_"))(command)
 
 
