@@ -53,16 +53,6 @@ ELSEWHERE = (
     "headstart run books",
     "#",
 )
-    "make ",
-    "pip install ",
-    "python -m venv ",
-    "scp ",
-    "headstart demo",
-    "headstart bench",
-    "headstart run photos",
-    "headstart run books",
-    "#",
-)
 #: What a page needs that an earlier page wrote.
 EARLIER = {"carry.md": ["younger.knowledge"], "predict.md": ["out"], "files.md": ["out", "younger.knowledge"]}
 VERDICTS = ("no evidence that transfer helps", "transfer helps", "transfer hurts", "a gain cannot be proven")
