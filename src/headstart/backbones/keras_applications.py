@@ -87,7 +87,7 @@ class KerasNetwork:
             )
         from headstart.backbones.keras_torch import as_torch
 
-        return as_torch(self, n_classes)
+        return as_torch(self.model, self.head, self.width, n_classes, channels_last=self._last())
 
     def fingerprint(self) -> str:
         """Return SHA-256 over places, names, shapes and values of all weights."""

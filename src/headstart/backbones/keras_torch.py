@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from headstart.backbones.torch_modules import Network
-
-if TYPE_CHECKING:
-    from headstart.backbones.keras_applications import KerasNetwork
 
 
 class KerasBody(nn.Module):
@@ -32,16 +29,16 @@ class KerasBody(nn.Module):
         return found
 
 
-def as_torch(network: KerasNetwork, n_classes: int | None) -> Network:
-    """Return a copy of a network of Keras, with its own head or a new linear one."""
+def as_torch(model: Any, head: Any, width: int, n_classes: int | None, *, channels_last: bool) -> Network:
+    """Return a copy of a model of Keras with features of some width, with its own head layer or a new linear one."""
     import keras
 
-    whole = keras.models.clone_model(network.model)
-    whole.set_weights(network.model.get_weights())
-    end = whole.output if network.head is None else whole.get_layer(network.head.name).input
-    body = KerasBody(keras.Model(whole.inputs[0], end), channels_last=network._last())
-    head: Any = None if network.head is None else _linear(network.head)
-    return Network(body, head if n_classes is None else nn.Linear(network.width, n_classes))
+    whole = keras.models.clone_model(model)
+    whole.set_weights(model.get_weights())
+    end = whole.output if head is None else whole.get_layer(head.name).input
+    body = KerasBody(keras.Model(whole.inputs[0], end), channels_last=channels_last)
+    own = None if head is None else _linear(head)
+    return Network(body, own if n_classes is None else nn.Linear(width, n_classes))
 
 
 def _linear(head: Any) -> nn.Linear:
