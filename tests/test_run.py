@@ -390,6 +390,9 @@ def test_a_family_stands_for_its_methods_that_can_work_here(helpful):
     asked = ["model-based", "pooled"]
     left = headstart.run(source, target, methods=asked, learner=SVC(), repeats=1, curve_draws=0)
     assert "needs a linear learner" in left.left_out["regular-transfer"]
+    assert "can't go on with SVC" in left.left_out["warm-start"]
+    trees = headstart.run(source, target, methods=asked, learner="forest", repeats=1, curve_draws=0)
+    assert "corrects decision values" in trees.left_out["adaptive-svm"]
 
 
 def test_a_method_with_parameters_stands_in_for_the_one_of_its_family(helpful):

@@ -198,7 +198,7 @@ def names_in(group: str) -> list[str] | None:
     """Return the names that "all" or a family stands for; None when `group` is neither.
 
     >>> names_in("model-based"), names_in("coral")
-    (['regular-transfer'], None)
+    (['regular-transfer', 'transfer-tree', 'transfer-forest', 'adaptive-svm', 'warm-start'], None)
     """
     from headstart.method import Family
 

@@ -116,6 +116,10 @@ class Method(BaseEstimator, ABC):
     family: ClassVar[Family]
     needs: ClassVar[Needs] = Needs()
 
+    def refuses(self, learner: Any) -> str | None:
+        """Say what keeps the method from working with a learner, where `needs` has no word for it; None if nothing."""
+        return None
+
     @abstractmethod
     def learn_source(self, source: Domain, learner: Any) -> Any:
         """Step 1: learn the source task; return what was learned."""
@@ -253,6 +257,9 @@ def unmet_needs(
         return f"knows squared penalties only and no sign constraints, not {learner!r}"
     if needs.learner == "weighted" and not takes_weights(learner):
         return f"needs a learner that takes sample_weight, and {type(learner).__name__} takes none"
+    refused = method.refuses(learner)
+    if refused:
+        return refused
     if target is not None and needs.target_labels and not target.n_labelled:
         return "needs labelled target rows, and there are none"
     here = [domain for domain in (source, target) if domain is not None]

@@ -207,14 +207,21 @@ class AdaptiveSVM(Method):
         self.tol = tol
         self.max_iter = max_iter
 
+    def refuses(self, learner: Any) -> str | None:
+        """Say why a learner's decision values can't be corrected; None when they can."""
+        if is_classifier(learner) and hasattr(learner, "decision_function"):
+            return None
+        return (
+            f"corrects decision values, and {type(learner).__name__} gives none; take a support vector machine or "
+            "logistic regression"
+        )
+
     def learn_source(self, source: Domain, learner: Any) -> SourceScores:
         """Step 1: fit the learner on the labelled source rows, for more than two classes each against the others."""
         self._check()
-        if not (is_classifier(learner) and hasattr(learner, "decision_function")):
-            raise NeedsError(
-                f"AdaptiveSVM corrects decision values, and {type(learner).__name__} gives none; take a support "
-                "vector machine or logistic regression"
-            )
+        lack = self.refuses(learner)
+        if lack:
+            raise NeedsError(f"AdaptiveSVM {lack}")
         labelled = counted(source, "AdaptiveSVM")
         classes = labelled.classes
         if len(classes) < 2:

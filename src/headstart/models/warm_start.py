@@ -159,12 +159,17 @@ class WarmStart(Method):
             model.partial_fit(labelled.X, labelled.labels, **more)
         return model
 
+    def refuses(self, learner: Any) -> str | None:
+        """Say why training can't go on with a learner; None when it can."""
+        lack = why_not(learner)
+        return None if lack is None else f"can't go on with {type(learner).__name__}: {lack}"
+
     def _check(self, learner: Any) -> None:
         if self.rounds != "auto" and (isinstance(self.rounds, str) or self.rounds < 0 or self.rounds % 1):
             raise InputError(f"WarmStart: rounds must be 'auto' or a whole number of zero or more, not {self.rounds!r}")
-        lack = why_not(learner)
+        lack = self.refuses(learner)
         if lack:
-            raise NeedsError(f"WarmStart can't go on with {type(learner).__name__}: {lack}")
+            raise NeedsError(f"WarmStart {lack}")
 
 
 def why_not(learner: Any) -> str | None:
