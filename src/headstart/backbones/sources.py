@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: What stands before the colon, the module that loads it, and the packages which that needs.
 SOURCES = {
-    "bundled": ("headstart.backbones.bundled", "headstart[vision] or headstart[text]"),
+    "bundled": ("headstart.backbones.bundled", "headstart[vision,text]"),
     "hf": ("headstart.backbones.hugging_face", "headstart[torch]"),
     "keras": ("headstart.backbones.keras_applications", "headstart[keras]"),
     "timm": ("headstart.backbones.timm_models", "headstart[torch] timm"),
