@@ -96,7 +96,7 @@ def test_anchor_costs_are_jensen_shannon_divergences_of_relations():
 
     Rs, Rt = relations(Xs, pairs[:, 0]), relations(Xt, pairs[:, 1])
     expected = [[jensenshannon(p, q) ** 2 for q in Rt] for p in Rs]
-    np.testing.assert_allclose(anchor_costs(Xs, Xt, pairs), expected, atol=1e-10)
+    np.testing.assert_allclose(anchor_costs(Xs, Xt, Xs[pairs[:, 0]], Xt[pairs[:, 1]]), expected, atol=1e-10)
 
 
 def test_anchors_find_the_partners_of_a_cloud_in_other_dimensions():

@@ -12,13 +12,14 @@ from headstart import Domain
 from headstart.bench import Asked, heterogeneous
 from headstart.checks import check_method
 from headstart.errors import InputError, NeedsError
-from headstart.features.anchor_ot import AnchorOT, costs_to_anchors
+from headstart.features.anchor_ot import AnchorOT
 from headstart.features.class_means import class_means
 from headstart.features.coot_transfer import COOTransfer
 from headstart.features.graph import laplacian, neighbour_graph
 from headstart.features.heterogeneous_augmentation import HeterogeneousAugmentation, projections
 from headstart.features.manifold_alignment import ManifoldAlignment, label_matrices
 from headstart.kernels import squared_distances
+from headstart.mapping.anchors import anchor_costs
 from headstart.mapping.fit_maps import fit_affine
 from headstart.method import four_steps
 
@@ -131,7 +132,7 @@ def test_hard_cases_give_finite_rows_and_no_warning(cls):
 
 def test_anchors_are_class_means_and_costs_are_divergences_worked_by_hand():
     Xs, Xt = np.array([[0.0], [1.0]]), np.array([[0.0, 0.0], [2.0, 0.0]])
-    C = costs_to_anchors(Xs, Xt, As=np.array([[0.0], [1.0]]), At=np.array([[0.0, 0.0], [2.0, 0.0]]), temperature=1.0)
+    C = anchor_costs(Xs, Xt, As=np.array([[0.0], [1.0]]), At=np.array([[0.0, 0.0], [2.0, 0.0]]), temperature=1.0)
     p = 1 / (1 + np.exp(-2.0))  # how surely a row belongs to the anchor that it is
     mean = 0.5
     divergence = p * np.log(p / mean) + (1 - p) * np.log((1 - p) / mean)
@@ -146,7 +147,7 @@ def test_source_rows_go_where_the_line_through_the_barycenters_of_pots_plan_lead
     Xs, Xt, ys, yt, _ = views(n=40, m=30)
     fitted = AnchorOT(alpha=0.1).fit(Xs, Xt, ys, yt)
     known = ~np.isnan(yt)
-    C = costs_to_anchors(
+    C = anchor_costs(
         Xs,
         Xt,
         np.array([Xs[ys == c].mean(axis=0) for c in range(3)]),

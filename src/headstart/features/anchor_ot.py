@@ -5,8 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any, ClassVar
 
-import numpy as np
-
 from headstart.errors import InputError, unknown_name
 from headstart.features.base import FeatureMethod
 from headstart.features.class_means import class_means, shared_classes
@@ -136,7 +134,7 @@ class AnchorOT(FeatureMethod):
         self.n_anchors_ = len(shared)
         source, target = measures(Xs, Xt, labels, self.n_clusters, self.random_state)
         anchors = [class_means(m.rows, m.label, shared, m.mass) for m in (source, target)]
-        C = costs_to_anchors(source.rows, target.rows, anchors[0], anchors[1], self.temperature)
+        C = anchor_costs(source.rows, target.rows, anchors[0], anchors[1], self.temperature)
         C, target = with_labels(C, source, target, labels, label_weight=0.0)
         if not (target.mass > 0).all():
             C, target = C[:, target.mass > 0], target.only(target.mass > 0)
@@ -153,10 +151,3 @@ class AnchorOT(FeatureMethod):
         self.coupling_ = Coupling.of(plan)
         moved = coupled_map(self.coupling_, source, target, self.f, self.alpha, self.random_state, Xs.dtype)
         return moved, IdentityMap()
-
-
-def costs_to_anchors(Xs: np.ndarray, Xt: np.ndarray, As: np.ndarray, At: np.ndarray, temperature: float) -> np.ndarray:
-    """Return how unlike rows of both domains stand towards anchors that are no rows themselves, shape (n_s, n_t)."""
-    pairs = np.arange(len(As))[:, None] + np.array([len(Xs), len(Xt)])
-    C = anchor_costs(np.vstack([Xs, As]), np.vstack([Xt, At]), pairs, temperature)
-    return C[: len(Xs), : len(Xt)]

@@ -7,10 +7,12 @@ import numpy as np
 from headstart.kernels import squared_distances
 
 
-def anchor_costs(Xs: np.ndarray, Xt: np.ndarray, pairs: np.ndarray, temperature: float = 0.1) -> np.ndarray:
+def anchor_costs(
+    Xs: np.ndarray, Xt: np.ndarray, As: np.ndarray, At: np.ndarray, temperature: float = 0.1
+) -> np.ndarray:
     r"""Return the Jensen-Shannon divergences of the rows' relations to anchors, shape (n_s, n_t).
 
-    .. math:: R_{ik} = \operatorname{softmax}_k\bigl(-2\,\|x_i - x_{a_k}\|^2 / (\tau \max\|x - x_{a}\|^2)\bigr),\qquad
+    .. math:: R_{ik} = \operatorname{softmax}_k\bigl(-2\,\|x_i - a_k\|^2 / (\tau \max\|x - a\|^2)\bigr),\qquad
               C_{ij} = JS(R^s_i, R^t_j)
 
     (Gu, Yang, Zeng, Sun, Xu: Keypoint-Guided Optimal Transport. NeurIPS 2022.)
@@ -18,17 +20,18 @@ def anchor_costs(Xs: np.ndarray, Xt: np.ndarray, pairs: np.ndarray, temperature:
     Parameters
     ----------
     Xs, Xt : arrays of shape (n_s, d_s) and (n_t, d_t)
-    pairs : int array of shape (p, 2)
-        The anchors.
+    As, At : arrays of shape (p, d_s) and (p, d_t)
+        The anchors, which stand for the same in both domains: paired rows, or means of classes. The largest distance
+        is one from a row or an anchor to an anchor.
     temperature : float
 
     Examples
     --------
     >>> Xs, Xt = np.array([[0.0], [3.0], [9.0], [10.0]]), np.array([[0.0, 0.0], [0.0, -2.0], [0.0, -1.8], [0.0, -0.6]])
-    >>> anchor_costs(Xs, Xt, np.array([[0, 0], [3, 1]])).argmin(axis=1)
+    >>> anchor_costs(Xs, Xt, Xs[[0, 3]], Xt[[0, 1]]).argmin(axis=1)
     array([0, 3, 2, 1])
     """
-    Rs, Rt = _relations(Xs, pairs[:, 0], temperature), _relations(Xt, pairs[:, 1], temperature)
+    Rs, Rt = _relations(Xs, As, temperature), _relations(Xt, At, temperature)
     C = np.zeros((len(Xs), len(Xt)))
     # One anchor at a time: an array over rows of both domains and anchors would not fit.
     for p, q in zip(Rs.T, Rt.T, strict=True):
@@ -41,8 +44,9 @@ def anchor_costs(Xs: np.ndarray, Xt: np.ndarray, pairs: np.ndarray, temperature:
 
 def _relations(X: np.ndarray, anchors: np.ndarray, temperature: float) -> np.ndarray:
     center = X.mean(axis=0, dtype=float)
-    D = squared_distances(X - center, X[anchors] - center)
-    most = D.max()
+    A = anchors - center
+    D = squared_distances(X - center, A)
+    most = max(float(D.max()), float(squared_distances(A, A).max()))
     D *= -2.0 / (temperature * most if most > 0 else 1.0)
     D -= D.max(axis=1, keepdims=True)
     R = np.exp(D)

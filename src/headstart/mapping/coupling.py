@@ -218,7 +218,7 @@ class Coupling:
             How far a row looks, in the largest distance of its domain.
         """
         pairs = as_pairs(pairs, len(Xs), len(Xt))
-        C = anchor_costs(Xs, Xt, pairs, temperature)
+        C = anchor_costs(Xs, Xt, Xs[pairs[:, 0]], Xt[pairs[:, 1]], temperature)
         return cls.around_pairs(
             pairs, len(Xs), len(Xt), lambda s, t: cls.from_costs(C[np.ix_(s, t)], kind=kind, reg=reg)
         )

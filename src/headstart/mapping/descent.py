@@ -15,7 +15,7 @@ from headstart.mapping.families import Family
 from headstart.mapping.low_rank import LowRank
 from headstart.mapping.maps import Map
 from headstart.mapping.measures import Measure
-from headstart.mapping.transport import Plan
+from headstart.mapping.transport import Plan, blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,13 +153,11 @@ class Problem:
         C /= self.s_x
         if g is not None and self.label_weight > 0:
             ys, yt = self.source.free_labels, self.target.free_labels
-            rows, columns = np.flatnonzero(ys.known), np.flatnonzero(yt.known)
-            charge = squared_distances(g(ys.values[rows]), yt.values[columns])
-            charge *= self.label_weight / self.s_y
-            if len(rows) == len(C) and len(columns) == C.shape[1]:
-                C += charge
-            else:
-                C[np.ix_(rows, columns)] += charge
+            # Some rows at a time: one matrix of costs is all that is held.
+            for rows in blocks(C):
+                charge = squared_distances(g(ys.values[rows]), yt.values)
+                charge *= self.label_weight / self.s_y
+                C[rows] += np.where(ys.known[rows, None] & yt.known, charge, 0.0)
         return C
 
     def charged_to_pairs(self, f: Map, g: Any) -> float:
@@ -221,18 +219,21 @@ class Problem:
             for _ in range(self.max_iter):
                 plan = self.couple(C, a, b, level, None if kept is None else kept.g)
                 own = plan.objective - total(plan.coupling, C)
+                before = np.inf if self.family.exact else self._value(plan, C, own, f, g)
+                del C
                 next_f, next_g = self.fitted(plan.coupling)
-                next_C = self.costs(next_f, next_g)
-                value = self._value(plan, next_C, own, next_f, next_g)
-                if not self.family.exact:
-                    before = self._value(plan, C, own, f, g)
-                    if before < value:
-                        next_f, next_g, next_C, value = f, g, C, before
+                C = self.costs(next_f, next_g)
+                value = self._value(plan, C, own, next_f, next_g)
+                if before < value:
+                    next_f, next_g, value = f, g, before
+                    C = self.costs(f, g)
                 fall = trace[-1] - value if trace else np.inf
                 # What a solver's tolerance leaves may exceed what a late sweep gains: such a sweep is not taken.
                 if kept is None or fall >= 0:
-                    kept, f, g, C = plan, next_f, next_g, next_C
+                    kept, f, g = plan, next_f, next_g
                     trace.append(value)
+                else:
+                    C = self.costs(f, g)
                 converged = fall <= self.tol * abs(value)
                 if converged:
                     break

@@ -73,7 +73,8 @@ class MappingLearner(BaseEstimator):
     label_weight : float, default 1.0
         The weight lambda.
     alpha : float, default 0.0
-        The penalty of the map, in units of scaled columns and of one row's share; larger maps are flatter.
+        The penalty of the map, in units of scaled columns; with a larger one maps are flatter. With 0, "kernel" and
+        "perceptron", which would only repeat the rows, have 0.001 and 0.0001.
     smoothing : float, default 1.0
         For "smoothed": how many rows the target's class shares are worth.
     reg : float, default 0.02

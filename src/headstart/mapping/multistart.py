@@ -133,9 +133,7 @@ def _starts(coarse: Problem, settings: StartSettings) -> Iterator[tuple[str, np.
 
 def _by_anchors(coarse: Problem) -> np.ndarray:
     source, target = coarse.source, coarse.target
-    m_s, m_t, p = len(source.free.rows), len(target.free.rows), len(source.paired)
-    Xs, Xt = np.concatenate([source.free.rows, source.paired]), np.concatenate([target.free.rows, target.paired])
-    C = anchor_costs(Xs, Xt, np.stack([m_s + np.arange(p), m_t + np.arange(p)], axis=1))[:m_s, :m_t]
+    C = anchor_costs(source.free.rows, target.free.rows, source.paired, target.paired)
     coupling: np.ndarray = entropic(C, source.free.mass, target.free.mass, ANCHORED, tol=1e-4).coupling
     return coupling
 

@@ -226,7 +226,9 @@ class L2SP(FineTune):
         began = {name: value.detach().clone() for name, value in network.body.named_parameters()}
 
         def pulled(network: Any) -> Any:
-            body = sum(((value - began[name]) ** 2).sum() for name, value in network.body.named_parameters())
+            body = sum(
+                ((value - began[name].to(value.device)) ** 2).sum() for name, value in network.body.named_parameters()
+            )
             head = sum((value**2).sum() for value in network.head.parameters())
             return 0.5 * self.alpha * body + 0.5 * self.beta * head
 

@@ -97,7 +97,7 @@ def train(
     penalty: Callable[[nn.Module], torch.Tensor] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> History:
-    """Train a network in place.
+    """Train a network in place, on an accelerator where there is one; afterwards it is on the processor again.
 
     Rows come in an order drawn anew for each epoch from the seed and the epoch's number, and the state of chance is
     part of a checkpoint: a training that was killed and begun again from its checkpoint ends with the same weights, bit
@@ -185,11 +185,10 @@ def _train(
             _save(place, network, optimizer, plan, settings, state, len(rows.items))
     if settings.keep == "best" and state.best is not None:
         network.load_state_dict(state.best, strict=False)
-    network.eval()
+    network.eval().cpu()
     plan.verify(network)
-    unmoved = [
-        name for name, value in network.named_parameters() if name in before and torch.equal(value, before[name])
-    ]
+    after = dict(network.named_parameters())
+    unmoved = [name for name, value in before.items() if torch.equal(after[name], value.cpu())]
     if unmoved and state.step and state.history.best_epoch != 0:
         warnings.warn(f"{len(unmoved)} trained parameters did not move, {unmoved[0]} first; raise lr?", stacklevel=3)
     if place is not None:
