@@ -48,6 +48,8 @@ class Domain:
     pair : array of shape (n,), optional
         What was measured in each row: rows of two domains with the same value are a pair, the same thing seen from
         both sides. Missing (NaN, None) where a row has no partner.
+    items : array of shape (n,), optional
+        The picture or text of each row, where the rows are features of these: for methods that train a network.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class Domain:
     label: str | None = None
     weight: np.ndarray | None = None
     pair: np.ndarray | None = None
+    items: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         rows = self.X
@@ -90,6 +93,8 @@ class Domain:
             object.__setattr__(self, "weight", as_weights(self.weight, rows.shape[0], where=self.name))
         if self.pair is not None:
             object.__setattr__(self, "pair", as_pair(self.pair, rows.shape[0], where=self.name))
+        if self.items is not None and len(self.items) != rows.shape[0]:
+            raise InputError(f"{self.name}: {rows.shape[0]} rows but {len(self.items)} items")
         if self.y is not None:
             labels = as_labels(self.y, where=self.name)
             if len(labels) != rows.shape[0]:
@@ -145,6 +150,7 @@ class Domain:
             origin=None if self.origin is None else self.origin[index],
             weight=None if self.weight is None else self.weight[index],
             pair=None if self.pair is None else self.pair[index],
+            items=None if self.items is None else self.items[index],
         )
 
     def labelled_rows(self) -> Domain:
@@ -194,6 +200,7 @@ def stack(domains: Sequence[Domain]) -> Domain:
         origin=np.concatenate(origins),
         weight=stack_weights([domain.weight for domain in domains], [len(domain) for domain in domains]),
         pair=stack_labels([domain.pair for domain in domains], [len(domain) for domain in domains]),
+        items=stack_items([domain.items for domain in domains]),
     )
 
 
@@ -250,6 +257,12 @@ def stack_weights(weights: Sequence[np.ndarray | None], lengths: Sequence[int]) 
     if all(w is None for w in weights):
         return None
     return np.concatenate([np.ones(n) if w is None else w for w, n in zip(weights, lengths, strict=True)])
+
+
+def stack_items(items: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Concatenate the items of rows; None where some have none."""
+    there = [each for each in items if each is not None]
+    return np.concatenate(there) if len(there) == len(items) else None
 
 
 def as_weights(weight: Any, n: int, where: str = "weights") -> np.ndarray:

@@ -56,6 +56,8 @@ class Needs:
         and another number of them.
     dense : bool
         Rows that are not sparse.
+    items : bool
+        The pictures or texts themselves, beside their features: the method trains a network on them.
     pairs : bool
         Rows of both domains in which the same thing was measured: `Domain.pair` says which.
     learner : {"any", "weighted", "linear"}
@@ -71,6 +73,7 @@ class Needs:
     target_rows: bool = False
     same_features: bool = True
     dense: bool = False
+    items: bool = False
     pairs: bool = False
     learner: Literal["any", "weighted", "linear"] = "weighted"
     tasks: tuple[Task, ...] = ("classification", "regression")
@@ -265,6 +268,8 @@ def unmet_needs(
     here = [domain for domain in (source, target) if domain is not None]
     if needs.pairs and any(domain.pair is None for domain in here):
         return "learns from paired rows; say with pair=... (--pair) what was measured in each row"
+    if needs.items and any(domain.items is None for domain in here):
+        return "trains a network on pictures or texts, and these rows are a table"
     if needs.dense and any(issparse(domain.X) for domain in here):
         return "takes no sparse rows"
     return None

@@ -80,6 +80,13 @@ class TorchNetwork:
         head = deepcopy(self.head) if n_classes is None else torch.nn.Linear(self.width, n_classes)
         return Network(deepcopy(self.body), head)
 
+    def with_weights_of(self, module: Any) -> TorchNetwork:
+        """Return the network whose parts are those of a module that `module` gave, as they are."""
+        blocks = {
+            name: module.body.get_submodule(_place(block, self.body)) for name, block in (self.blocks or {}).items()
+        }
+        return TorchNetwork(module.body, self.width, module.head, blocks)
+
     def fingerprint(self) -> str:
         """Return SHA-256 over names, shapes and values of all weights."""
         found = sha256()

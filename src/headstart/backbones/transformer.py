@@ -73,9 +73,16 @@ class BackboneFeatures(TransformerMixin, BaseEstimator):
         InputError, NeedsError
             When there is no such model, or a package is missing.
         """
-        self._found = backbone(self.model, **(self.options or {}))
-        self.weights_ = self._found.card.weights
-        self.modality_ = self._found.card.modality
+        return self._hold(backbone(self.model, **(self.options or {})))
+
+    @classmethod
+    def holding(cls, found: Backbone) -> BackboneFeatures:
+        """Return the transformer of a model that is at hand already; a copy looks for it by its card's name."""
+        return cls(found.card.name)._hold(found)
+
+    def _hold(self, found: Backbone) -> BackboneFeatures:
+        self._found = found
+        self.weights_, self.modality_ = found.card.weights, found.card.modality
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -99,10 +106,11 @@ class BackboneFeatures(TransformerMixin, BaseEstimator):
         """Return what `transform` does; `progress` is called with how many are done, and of how many."""
         check_is_fitted(self)
         items = _items(X, self.modality_)
-        return self._backbone().features(items, layer=self.layer, batch_size=self.batch_size, progress=progress)
+        return self.backbone.features(items, layer=self.layer, batch_size=self.batch_size, progress=progress)
 
-    def _backbone(self) -> Backbone:
-        """Return the model, looked for again where this was copied or loaded."""
+    @property
+    def backbone(self) -> Backbone:
+        """The model, looked for again where this was copied or loaded."""
         if not hasattr(self, "_found"):
             found = backbone(self.model, **(self.options or {}))
             if found.card.weights != self.weights_:
@@ -143,12 +151,19 @@ def _items(X: Any, modality: str) -> list[Any]:
     return items
 
 
+def _column(X: Any) -> np.ndarray:
+    """Return the one column of a domain of pictures or texts, shape (n,)."""
+    return np.asarray(X.iloc[:, 0] if hasattr(X, "iloc") else X[:, 0])
+
+
 def domains_as_features(
     domains: Sequence[Domain],
     reader: BackboneFeatures,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Domain]:
     """Return domains whose rows are the features of their pictures or texts, each path or text read once.
+
+    The pictures or texts themselves stay beside them, as the domains' `items`.
 
     Raises
     ------
@@ -171,4 +186,7 @@ def domains_as_features(
     places = [[found.setdefault(key, len(found)) for key in of_domain] for of_domain in keys]
     distinct = [key if isinstance(key, str) else items[key[0]][key[1]] for key in found]
     X = reader.features(distinct, progress)
-    return [replace(domain, X=X[rows], modality="table") for domain, rows in zip(domains, places, strict=True)]
+    return [
+        replace(domain, X=X[rows], modality="table", items=_column(domain.X))
+        for domain, rows in zip(domains, places, strict=True)
+    ]

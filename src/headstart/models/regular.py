@@ -132,6 +132,13 @@ class RegularTransfer(Method):
         return as_estimator(fit(X, y, weight, carried, self.pull_, learner), learner)
 
 
+def fit_pulled(X: np.ndarray, y: np.ndarray, start: Parameters, learner: Any, folds: int = 5) -> Parameters:
+    """Return a logistic regression pulled toward where it starts, as strongly as cross-validation asks for."""
+    weight = np.ones(len(y))
+    pull = best_pull(_fit_logistic, X, y, weight, start, learner, folds)
+    return _fit_logistic(X, y, weight, start, pull, learner)
+
+
 def with_classes(parameters: Parameters, classes: np.ndarray) -> Parameters:
     """Write the parameters for more classes; those that are new start from zero."""
     known = parameters.classes
