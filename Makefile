@@ -11,13 +11,14 @@ export OMP_NUM_THREADS ?= 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types docs check clean
+.PHONY: help setup demo test lint types docs check check-tensorflow clean
 
 help:
 	@echo "make demo    install the core and run the demo: a real transfer, measured; writes $(OUT)/"
 	@echo "make test    install what the tests need and run them all"
 	@echo "make setup   only install what the tests need"
 	@echo "make lint | types | docs | check (lint, types and tests)"
+	@echo "make check-tensorflow   Keras on TensorFlow, in an environment of its own (3.3 GB)"
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "headstart needs Python 3.11 or newer")'
@@ -51,5 +52,17 @@ docs: setup
 
 check: lint types test
 
+# TensorFlow is large and nothing else needs it: its check has an environment of its own.
+TENSORFLOW_VENV := .venv-tensorflow
+TENSORFLOW := tensorflow-cpu==2.21.0
+
+$(TENSORFLOW_VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(TENSORFLOW_VENV)
+	$(TENSORFLOW_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[keras]' '$(TENSORFLOW)' pytest
+	@touch $@
+
+check-tensorflow: $(TENSORFLOW_VENV)/.ready
+	$(TENSORFLOW_VENV)/bin/python -m pytest tests/check_keras_tensorflow.py
+
 clean:
-	rm -rf $(VENV) out site dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(TENSORFLOW_VENV) out site dist .pytest_cache .mypy_cache .ruff_cache

@@ -219,7 +219,7 @@ def test_features_are_those_of_the_model_whatever_holds_the_paths(world, checkpo
     np.testing.assert_allclose(clone(features).set_params(batch_size=2).fit().transform(X), by_hand, atol=1e-5)
     opened = [[Image.open(path)] for path in X[:, 0]]
     np.testing.assert_array_equal(features.transform(opened), by_hand)
-    layer = features._backbone().layers[0]
+    layer = features.backbone.layers[0]
     assert not np.allclose(BackboneFeatures(checkpoint, layer=layer).fit().transform(X), by_hand)
     refused("one column of them, not 2", features.transform, np.hstack([X, X]))
     refused("is one item", features.transform, "a.png")

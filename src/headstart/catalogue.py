@@ -89,9 +89,31 @@ ENTRIES = (
     Entry("transfer-forest", "TransferForest", "headstart.models"),
     Entry("adaptive-svm", "AdaptiveSVM", "headstart.models"),
     Entry("warm-start", "WarmStart", "headstart.models"),
+    Entry("linear-probe", "LinearProbe", "headstart.models.fine_tuning"),
+    Entry("fine-tune", "FineTune", "headstart.models.fine_tuning"),
+    Entry("lp-ft", "LPFT", "headstart.models.fine_tuning"),
+    Entry("gradual-unfreezing", "GradualUnfreezing", "headstart.models.fine_tuning"),
+    Entry("discriminative-lr", "DiscriminativeLR", "headstart.models.fine_tuning"),
+    Entry("l2-sp", "L2SP", "headstart.models.fine_tuning"),
+    Entry("delta", "DELTA", "headstart.models.fine_tuning"),
+    Entry("bss", "BSS", "headstart.models.fine_tuning"),
+    Entry("stoch-norm", "StochNorm", "headstart.models.fine_tuning"),
+    Entry("co-tuning", "CoTuning", "headstart.models.fine_tuning"),
+    Entry("bi-tuning", "BiTuning", "headstart.models.fine_tuning"),
+    Entry("lwf", "LwF", "headstart.models.fine_tuning"),
+    Entry("lora", "LoRA", "headstart.models.fine_tuning"),
+    Entry("ia3", "IA3", "headstart.models.fine_tuning"),
+    Entry("bit-fit", "BitFit", "headstart.models.fine_tuning"),
+    Entry("adapter", "Adapter", "headstart.models.fine_tuning"),
+    Entry("distill", "Distill", "headstart.models.fine_tuning"),
+    Entry("soup", "Soup", "headstart.models.fine_tuning"),
+    Entry("from-scratch", "FromScratch", "headstart.models.fine_tuning"),
 )
 #: What stands for every method of the catalogue where names of methods are asked for.
 ALL = "all"
+#: What stands for every strategy of fine-tuning: methods that train a network on pictures or texts. Each takes minutes,
+#: so neither "all" nor "model-based" means them.
+STRATEGIES = "fine-tuning"
 
 
 def methods(family: str | None = None) -> pd.DataFrame:
@@ -112,6 +134,7 @@ def methods(family: str | None = None) -> pd.DataFrame:
     transfer-forest   model-based               False
     adaptive-svm      model-based               False
     warm-start        model-based               False
+    ...
     """
     import pandas as pd
 
@@ -133,6 +156,7 @@ def methods(family: str | None = None) -> pd.DataFrame:
                 "source rows travel": found.needs.source_rows,
                 "pairs": found.needs.pairs,
                 "same columns": found.needs.same_features,
+                "trains a network": found.needs.items,
                 "learner": found.needs.learner,
                 "tasks": ", ".join(found.needs.tasks),
                 "tried by itself": entry.standard,
@@ -146,6 +170,7 @@ def methods(family: str | None = None) -> pd.DataFrame:
         "source rows travel",
         "pairs",
         "same columns",
+        "trains a network",
         "learner",
         "tasks",
         "tried by itself",
@@ -185,28 +210,29 @@ def standard_names(different: bool = False) -> list[str]:
 
 
 def travelling_names() -> list[str]:
-    """Return the names of the methods that carry something from the source other than its rows.
+    """Return the names of the methods for tables that carry something from the source other than its rows.
 
     >>> travelling_names()
     ['source-only', 'pred', 'regular-transfer', 'transfer-tree', 'transfer-forest', 'adaptive-svm', 'warm-start']
     """
     needs = {entry.name: entry.load().needs for entry in ENTRIES}
-    return [name for name, need in needs.items() if need.source_labels and not need.source_rows]
+    return [name for name, need in needs.items() if need.source_labels and not need.source_rows and not need.items]
 
 
 def names_in(group: str) -> list[str] | None:
-    """Return the names that "all" or a family stands for; None when `group` is neither.
+    """Return the names that "all", "fine-tuning" or a family stands for; None when `group` is none of these.
 
     >>> names_in("model-based"), names_in("coral")
     (['regular-transfer', 'transfer-tree', 'transfer-forest', 'adaptive-svm', 'warm-start'], None)
     """
     from headstart.method import Family
 
-    if group == ALL:
-        return names()
-    if group not in list(Family):
+    if group not in (ALL, STRATEGIES, *Family):
         return None
-    return [entry.name for entry in ENTRIES if entry.load().family == group]
+    found = {entry.name: entry.load() for entry in ENTRIES}
+    if group == STRATEGIES:
+        return [name for name, kind in found.items() if kind.needs.items]
+    return [name for name, kind in found.items() if not kind.needs.items and group in (ALL, kind.family)]
 
 
 def find(name: str) -> Entry:
@@ -218,11 +244,11 @@ def find(name: str) -> Entry:
         Naming the close ones, families among them, when there is no such method.
     """
     for entry in ENTRIES:
-        if name in (entry.name, entry.class_name):
+        if name in (entry.class_name, entry.name, entry.name.replace("-", "_")):
             return entry
     from headstart.method import Family
 
-    raise NeedsError(unknown_name("method", name, [*names(), *Family, ALL]))
+    raise NeedsError(unknown_name("method", name, [*names(), *Family, ALL, STRATEGIES]))
 
 
 def make(method: str | Method, parameters: dict[str, Any] | None = None) -> Method:
@@ -234,6 +260,48 @@ def make(method: str | Method, parameters: dict[str, Any] | None = None) -> Meth
         return find(method).load()(**(parameters or {}))
     except TypeError as error:
         raise NeedsError(f"{method}: {error}") from error
+
+
+def strategy_of(text: str) -> Method:
+    """Return a strategy of fine-tuning as it is written on the command line, with settings after a colon.
+
+    Raises
+    ------
+    NeedsError
+        When there is no such strategy, or it has no such setting.
+
+    Examples
+    --------
+    >>> strategy_of("l2_sp:epochs=3,alpha=0.5").get_params()["alpha"]
+    0.5
+    """
+    name, colon, rest = text.partition(":")
+    strategies = names_in(STRATEGIES) or []
+    if name.replace("_", "-") not in strategies:
+        raise NeedsError(unknown_name("strategy", name, strategies))
+    method = find(name).load()()
+    known = method.get_params(deep=False)
+    for setting in rest.split(",") if colon else ():
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals or key not in known:
+            raise NeedsError(unknown_name("setting", key, sorted(known), name))
+        method.set_params(**{key: _read(value, known[key], f"{name}: {key}")})
+    return method
+
+
+def _read(text: str, now: Any, where: str) -> Any:
+    """Read a setting in the kind of the one that it replaces."""
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    if isinstance(now, bool | int | float):
+        raise NeedsError(f"{where} must be {'true or false' if isinstance(now, bool) else 'a number'}, not {text!r}")
+    return text
 
 
 def name_of(method: Method) -> str:

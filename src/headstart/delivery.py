@@ -109,6 +109,11 @@ class Model:
         """Whether `predict_proba` works."""
         return self.task == "classification" and hasattr(self.predictor, "predict_proba")
 
+    @property
+    def takes_items(self) -> bool:
+        """Whether the predictor is a network that takes pictures or texts themselves."""
+        return bool(getattr(self.predictor, "takes_items", False))
+
     def predict(self, rows: Any) -> np.ndarray:
         """Return predictions, shape (n,), for target rows: a DataFrame, an array, or a Domain.
 
@@ -129,6 +134,15 @@ class Model:
                 "(logistic, forest, boosting), or another metric"
             )
         return np.asarray(self.predictor.predict_proba(self._vectors(rows)))
+
+    def predictions(self, rows: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return what `predict` and `predict_proba` do, with rows read once; None where there are no probabilities."""
+        vectors = self._vectors(rows)
+        if self.takes_items:
+            probabilities = np.asarray(self.predictor.predict_proba(vectors))
+            return self.classes_[probabilities.argmax(axis=1)], probabilities
+        predicted = np.asarray(self.predictor.predict(vectors))
+        return predicted, np.asarray(self.predictor.predict_proba(vectors)) if self.has_probabilities else None
 
     def predict_source(self, rows: Any) -> np.ndarray:
         """Return predictions for *source* rows, which some methods map in their own way.
@@ -154,12 +168,17 @@ class Model:
 
         An array of floats of the model's columns holds features already.
         """
-        rows = rows.X if isinstance(rows, Domain) else rows
-        if self.reader is None or _is_features(rows, self.card.get("columns")):
+        if isinstance(rows, Domain):
+            rows = rows.items[:, None] if self.takes_items and rows.items is not None else rows.X
+        if self.takes_items or self.reader is None or _is_features(rows, self.card.get("columns")):
             return rows
         return self.reader.transform(rows)
 
     def _vectors(self, rows: Any) -> Any:
+        if self.takes_items:
+            from headstart.backbones.transformer import items_in
+
+            return items_in(self.features(rows), self.predictor.reader.modality_)
         return _vectors(self.features(rows), self.vectorizer, self.card.get("columns"))
 
     def save(self, folder: str | Path, *, check_on: Any = None) -> None:
@@ -374,12 +393,14 @@ def _arrays_inside(data: bytes) -> Iterator[np.ndarray]:
                     yield array
 
 
-def pack(method: Method, learner: Any, source: Domain, plan: Plan) -> Parcel:
+def pack(
+    method: Method, learner: Any, source: Domain, plan: Plan, announce: Callable[[str], None] = unannounced
+) -> Parcel:
     """Run the first two steps at the source: fit the vectoriser, learn, extract."""
     plan = plan.at_source()
     vectorizer = plan.fitted_on(source.X)
     vectors = source.with_rows(vectorizer.transform(source.X))
-    knowledge, seconds = learn_and_extract(method, vectors, learner)
+    knowledge, seconds = learn_and_extract(method, vectors, learner, announce)
     return Parcel(method, learner, knowledge, vectorizer, plan, source.name, seconds, source.X.shape[1])
 
 

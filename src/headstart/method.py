@@ -23,6 +23,8 @@ from headstart.domain import Domain, Task
 from headstart.errors import NeedsError
 from headstart.fitting import Predictor, is_linear, is_plain, takes_weights
 
+#: Arrays and parts that a printed knowledge names.
+SHOWN = 8
 STEPS = ("learn the source task", "extract knowledge", "carry it over", "learn the target task")
 
 
@@ -109,6 +111,8 @@ class Knowledge:
             *(f"{name} {tuple(a.shape)}" for name, a in self.arrays.items() if a is not None),
             *self.parts,
         ]
+        if len(inside) > SHOWN:
+            inside = [*inside[:SHOWN], f"and {len(inside) - SHOWN} more"]
         rows = "with source rows" if self.holds_source_rows else "no source row"
         return f"Knowledge({self.method}: {', '.join(inside) or 'nothing'}; {rows})"
 

@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from headstart.catalogue import make, travelling_names
 from headstart.choose import Candidate, shortlist
-from headstart.choose.candidates import TARGET_ONLY, from_parcel
+from headstart.choose.candidates import TARGET_ONLY, from_parcel, reading
 from headstart.delivery import Parcel, Plan, described, pack, read_parcel, without_rows
 from headstart.domain import ITEMS, Domain, Task, known_labels, require_classes, require_learnable, stack
 from headstart.errors import InputError, NeedsError, listed, unknown_name
@@ -29,9 +29,6 @@ from headstart.road import Progress, Road, silent
 if TYPE_CHECKING:
     from headstart.backbones.transformer import BackboneFeatures
 
-#: Sources of models that may be named by a path.
-OF_PATHS = ("hf", "onnx")
-
 
 def run(
     source: Domain | Sequence[Domain],
@@ -46,8 +43,8 @@ def run(
     model: str | BackboneFeatures | None = None,
     spaces: str = "auto",
     folds: int = 5,
-    repeats: int = 5,
-    curve_draws: int = 5,
+    repeats: int | None = None,
+    curve_draws: int | None = None,
     budget: str | float | None = None,
     random_state: int = 0,
     n_jobs: int = 1,
@@ -73,7 +70,9 @@ def run(
         estimator.
     methods : sequence of str or Method, optional
         Candidates: names, families ("instance-based"), "all", or methods with parameters of their own. By default the
-        standard ones of the catalogue, see `headstart.methods()`.
+        standard ones of the catalogue, see `headstart.methods()`. Of pictures and texts also strategies of fine-tuning
+        ("lp-ft", or all of them: "fine-tuning"), which train the pretrained model itself: each is tried on the target
+        alone too, and what is best without the source is then called target-only.
     metric : str, optional
         "accuracy" or "log loss"; "mean absolute error" or "mean squared error".
     guard : {"strict", "lenient", "off"}
@@ -90,10 +89,13 @@ def run(
         keep all their columns and are vectorised apart; the candidates are then the methods that need no shared
         columns, and the shift is not measured. Several sources must share columns among themselves. auto: different
         where no column is shared, of arrays where the numbers of columns differ; else same.
-    folds, repeats : int
-        Cross-validation on the labelled target rows.
-    curve_draws : int
-        Draws behind each point of the learning curve; 0 leaves the curve out.
+    folds : int
+        Of the cross-validation on the labelled target rows.
+    repeats : int, optional
+        How often it is repeated; by default 5 times, where networks are trained once.
+    curve_draws : int, optional
+        Draws behind each point of the learning curve; 0 leaves the curve out. By default 5, where networks are trained
+        none.
     budget : str or float, optional
         Time for trying, such as "5m" or seconds; no further repeat begins after it.
     random_state : int
@@ -150,7 +152,9 @@ def run(
     with road.noting():
         road.notes.extend([*read.notes, *aligned.notes])
         learner = make_learner(learner, task, random_state)
-        candidates, left_out = shortlist(methods, learner, merged, target, plan, random_state)
+        candidates, left_out = shortlist(
+            methods, learner, merged, target, plan, random_state, lambda step: progress(f"source: {step}", 0, 1)
+        )
         shift = None
         if plan.different:
             _require_a_transfer(candidates, left_out, merged, target)
@@ -217,7 +221,7 @@ def learn(
     chosen = make(method)
     _require_travelling(chosen, allow_source_rows)
     plan = Plan(merged.task, aligned.kinds, vectorizer, merged.label, reader=read.reader)
-    parcel = pack(clone(chosen), make_learner(learner, merged.task, random_state), merged, plan)
+    parcel = pack(clone(reading(chosen, plan)), make_learner(learner, merged.task, random_state), merged, plan)
     return without_rows(parcel, merged, allow=allow_source_rows)
 
 
@@ -230,8 +234,8 @@ def carry(
     guard: str = "strict",
     spaces: str = "auto",
     folds: int = 5,
-    repeats: int = 5,
-    curve_draws: int = 5,
+    repeats: int | None = None,
+    curve_draws: int | None = None,
     budget: str | float | None = None,
     random_state: int = 0,
     n_jobs: int = 1,
@@ -316,16 +320,11 @@ def _read(domains: list[Domain], model: str | BackboneFeatures | None, progress:
         if model is not None:
             raise InputError("model=... (--model) reads pictures and texts, and these domains are tables; leave it out")
         return _Read(domains)
+    from headstart.backbones.sources import lasting
     from headstart.backbones.transformer import DEFAULTS, BackboneFeatures
 
-    reader = model if isinstance(model, BackboneFeatures) else BackboneFeatures(_lasting(model or DEFAULTS[modality]))
+    reader = model if isinstance(model, BackboneFeatures) else BackboneFeatures(lasting(model or DEFAULTS[modality]))
     return _features(domains, clone(reader).fit(), progress)
-
-
-def _lasting(model: str) -> str:
-    """Write the path of a model in full: what is saved is used from other folders too."""
-    kind, _, rest = model.partition(":")
-    return f"{kind}:{Path(rest).resolve()}" if kind in OF_PATHS and rest and Path(rest).exists() else model
 
 
 def _read_as(parcel: Parcel, domains: list[Domain], progress: Progress) -> _Read:

@@ -13,7 +13,7 @@ from headstart.choose.guard import Decision
 from headstart.delivery import Model
 from headstart.domain import Domain
 from headstart.evidence import METRICS, Curve, Gain, Shift
-from headstart.report import render
+from headstart.report import model_card, render
 from headstart.store import staged
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Result:
     @property
     def predictions(self) -> pd.DataFrame:
         """Predictions of the delivered model for every row of the target, in order."""
-        return prediction_table(self.model, self.target.X, self.target)
+        return prediction_table(self.model, self.target, self.target)
 
     def document(self) -> dict[str, Any]:
         """Return everything but the model in plain JSON types."""
@@ -124,7 +124,7 @@ class Result:
         return json.dumps(_plain(self.document()), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
-        """Write report.html, result.json, predictions.csv and model/ into a folder; all of it, or nothing.
+        """Write report, result.json, model card, predictions.csv and model/ into a folder; all of it, or nothing.
 
         Parameters
         ----------
@@ -143,24 +143,31 @@ class Result:
             text = self.json()
             (stage / "result.json").write_text(text, encoding="utf-8")
             (stage / "report.html").write_text(render(json.loads(text)), encoding="utf-8")
+            (stage / "model_card.md").write_text(self._card(json.loads(text)), encoding="utf-8")
             self.predictions.to_csv(stage / "predictions.csv", index=False)
-            self.model.save(stage / "model", check_on=self.target.X)
+            self.model.save(stage / "model", check_on=self.target)
         return folder
+
+    def _card(self, document: dict[str, Any]) -> str:
+        if not self.model.takes_items:
+            return model_card(document)
+        from headstart.models.fine_tuning.model_card import network_sections
+
+        return model_card(document, network_sections(self.model.predictor))
 
 
 def prediction_table(model: Model, rows: Any, domain: Domain | None = None) -> pd.DataFrame:
     """Return predictions as a table: row (from 1), label where known, prediction, a probability for each class."""
     import pandas as pd
 
-    predicted = model.predict(rows)
+    predicted, probabilities = model.predictions(rows)
     table: dict[str, Any] = {"row": np.arange(1, len(predicted) + 1)}
     if domain is not None and domain.y is not None and domain.n_labelled:
         known = np.full(len(domain), None, dtype=object)
         known[domain.labelled] = domain.labels.tolist()
         table["label"] = known
     table["prediction"] = predicted
-    if model.has_probabilities:
-        probabilities = model.predict_proba(rows)
+    if probabilities is not None:
         table |= {f"p({name})": probabilities[:, i] for i, name in enumerate(model.classes_)}
     return pd.DataFrame(table)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from headstart.catalogue import name_of
 from headstart.choose import GUARDS, Candidate, Decision, Trial, decide, try_all, try_without_labels
 from headstart.choose.candidates import TARGET_ONLY
 from headstart.choose.unlabelled import rows_to_show_a_gain
@@ -28,6 +29,10 @@ LEAST_LABELLED = 4
 #: Labelled target rows below which no gain is told from them alone: with fewer, the interval of a source that is no
 #: use leaves out zero more often than it should.
 LEAST_TO_PROVE = 12
+#: How often cross-validation is repeated, and draws behind each point of a curve, where nobody said.
+REPEATS, CURVE_DRAWS = 5, 5
+#: The same where each fit trains a network.
+NETWORK_REPEATS = 1
 #: Gains, in accuracy, for which an unlabelled target is told how many labels would show them.
 GAINS_TO_SHOW = (0.10, 0.05)
 BUDGET_UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -49,8 +54,8 @@ class Road:
         metric: Metric,
         guard: str,
         folds: int,
-        repeats: int,
-        curve_draws: int,
+        repeats: int | None,
+        curve_draws: int | None,
         budget: str | float | None,
         random_state: int,
         n_jobs: int,
@@ -58,7 +63,7 @@ class Road:
     ) -> None:
         if guard not in GUARDS:
             raise InputError(unknown_name("guard", guard, GUARDS))
-        if folds < 2 or repeats < 1:
+        if folds < 2 or (repeats is not None and repeats < 1):
             raise InputError(f"folds must be 2 or more and repeats 1 or more, not {folds} and {repeats}")
         self.plan, self.metric, self.guard = plan, metric, guard
         self.folds, self.repeats, self.curve_draws = folds, repeats, curve_draws
@@ -103,15 +108,17 @@ class Road:
         by_name = {candidate.name: candidate for candidate in candidates}
         verdict: str
         curve, gain = None, None
+        self._take_time_for(candidates)
         if len(by_name) < len(candidates):
             raise InputError("each method can be tried once in a run; give each name once")
         measurable = target.n_labelled >= (LEAST_TO_PROVE if test is None else LEAST_LABELLED)
-        if measurable and len(candidates) < 2:
+        if measurable and all(candidate.from_target_alone for candidate in candidates):
             raise InputError("target-only alone is no transfer; name a method that transfers")
         if measurable:
             trial = self._try(candidates, target)
-            choice = trial.choice()
             tried = _table(trial, by_name)
+            trial = self._against_the_best_alone(trial, by_name)
+            choice = trial.choice()
             if test is None:
                 gain = trial.gain_of_choice()
             else:
@@ -153,26 +160,48 @@ class Road:
             seconds=time.monotonic() - self.start,
         )
 
+    def _take_time_for(self, candidates: list[Candidate]) -> None:
+        """Settle how much is repeated where nobody said: less where each fit trains a network."""
+        trained = any(candidate.method.needs.items for candidate in candidates)
+        if self.repeats is None:
+            self.repeats = NETWORK_REPEATS if trained else REPEATS
+        if self.curve_draws is None:
+            self.curve_draws = 0 if trained else CURVE_DRAWS
+
+    def _against_the_best_alone(self, trial: Trial, by_name: dict[str, Candidate]) -> Trial:
+        """Take for target-only the best of what was learned from the target alone."""
+        alone = [name for name in trial.names if by_name[name].from_target_alone]
+        if len(alone) < 2:
+            return trial
+        trial = trial.against(alone)
+        best = by_name[trial.names[0]]
+        if best.name != TARGET_ONLY:
+            self.notes.append(
+                f"target-only is {name_of(best.method)} on the target's labels: the best without the source"
+            )
+        by_name[TARGET_ONLY] = replace(best, name=TARGET_ONLY)
+        return replace(trial, names=[TARGET_ONLY, *trial.names[1:]])
+
     def _try(self, candidates: list[Candidate], target: Domain) -> Trial:
         trial = try_all(
             candidates,
             target,
             self.metric,
             folds=self.folds,
-            repeats=self.repeats,
+            repeats=self.repeats or REPEATS,
             n_jobs=self.n_jobs,
             random_state=self.random_state,
             deadline=self.deadline,
             tick=self.tick("try"),
         )
-        if len(trial.folds) < self.repeats:
+        if self.repeats is not None and len(trial.folds) < self.repeats:
             self.notes.append(f"the budget ended trying after {len(trial.folds)} of {self.repeats} repeats")
         return trial
 
     def _gain_on(self, test: Domain, alone: Model, transfer: Model) -> Gain:
         """Measure the gain of one model over another on rows that neither has seen the labels of."""
-        without = self.metric.utility(alone, test.X, test.labels)
-        with_source = self.metric.utility(transfer, test.X, test.labels)
+        without = self.metric.utility(alone, test, test.labels)
+        with_source = self.metric.utility(transfer, test, test.labels)
         mean, low, high = paired_interval(with_source - without)
         how = f"{len(test)} labelled test rows, never used to learn or choose; paired interval over rows"
         return Gain(
@@ -212,7 +241,7 @@ class Road:
         open_ones = [
             candidate
             for candidate in candidates
-            if candidate.name != TARGET_ONLY and (target.n_labelled or not candidate.method.needs.target_labels)
+            if not candidate.from_target_alone and (target.n_labelled or not candidate.method.needs.target_labels)
         ]
         if source is None or len(open_ones) == 1:
             if not open_ones:
@@ -263,7 +292,7 @@ class Road:
         disagreement = 0.25
         if choice != reference:
             one, other = by_name[choice].fit(target), by_name[reference].fit(target)
-            disagreement = max(disagreement, float((one.predict(target.X) != other.predict(target.X)).mean()))
+            disagreement = max(disagreement, float((one.predict(target) != other.predict(target)).mean()))
         few, many = (rows_to_show_a_gain(disagreement, gain) for gain in GAINS_TO_SHOW)
         return f"About {few} labelled target rows would show a gain of 10 points, {many} one of 5."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,10 @@ class Backbone:
         The body, which gives features, and the head, which names classes, if there is one.
     label_names : tuple of str
         Names of the head's classes; empty without a head.
+    address : str
+        What `headstart.backbone` finds it again by, paths in full; empty where it was put together by hand.
+    options : dict
+        What else it takes to find it again.
 
     Examples
     --------
@@ -63,6 +67,8 @@ class Backbone:
     preparation: Preparation
     network: Network
     label_names: tuple[str, ...] = ()
+    address: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Backbone({self.card})"

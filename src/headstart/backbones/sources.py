@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import InputError, NeedsError, unknown_name
@@ -20,6 +22,8 @@ SOURCES = {
     "onnx": ("headstart.backbones.onnx_files", "headstart[onnx]"),
     "torch": ("headstart.backbones.torch_modules_by_path", "headstart[torch]"),
 }
+#: Sources of models that may be named by a path.
+OF_PATHS = ("hf", "onnx")
 #: The model that is taken when none is named.
 DEFAULT = "bundled:efficientnet-lite0"
 
@@ -66,6 +70,16 @@ def backbone(name: str = DEFAULT, **options: Any) -> Backbone:
     place, extra = SOURCES[kind]
     try:
         load: Callable[..., Backbone] = import_module(place).load
-        return load(rest, **options)
+        return replace(load(rest, **options), address=lasting(name), options=options)
     except ModuleNotFoundError as error:
         raise NeedsError(f"{name} needs the package {error.name}; install it with: pip install '{extra}'") from error
+
+
+def lasting(name: str) -> str:
+    """Write the path of a model in full: what is saved is used from other folders too.
+
+    >>> lasting("bundled:minilm-l6")
+    'bundled:minilm-l6'
+    """
+    kind, _, rest = name.partition(":")
+    return f"{kind}:{Path(rest).resolve()}" if kind in OF_PATHS and rest and Path(rest).exists() else name

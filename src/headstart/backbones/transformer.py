@@ -77,8 +77,8 @@ class BackboneFeatures(TransformerMixin, BaseEstimator):
 
     @classmethod
     def holding(cls, found: Backbone) -> BackboneFeatures:
-        """Return the transformer of a model that is at hand already; a copy looks for it by its card's name."""
-        return cls(found.card.name)._hold(found)
+        """Return the transformer of a model that is at hand already; a copy looks for it by its address."""
+        return cls(found.address or found.card.name, options=found.options or None)._hold(found)
 
     def _hold(self, found: Backbone) -> BackboneFeatures:
         self._found = found
@@ -105,7 +105,7 @@ class BackboneFeatures(TransformerMixin, BaseEstimator):
     def features(self, X: Any, progress: Callable[[int, int], None] = lambda done, total: None) -> np.ndarray:
         """Return what `transform` does; `progress` is called with how many are done, and of how many."""
         check_is_fitted(self)
-        items = _items(X, self.modality_)
+        items = items_in(X, self.modality_)
         return self.backbone.features(items, layer=self.layer, batch_size=self.batch_size, progress=progress)
 
     @property
@@ -132,7 +132,7 @@ class BackboneFeatures(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _items(X: Any, modality: str) -> list[Any]:
+def items_in(X: Any, modality: str) -> list[Any]:
     """Return pictures or texts one after another, from one column of them."""
     if isinstance(X, str | Path):
         raise InputError(f"{str(X)!r} is one item; give a list of {ITEMS[modality]}, or one column of them")
@@ -176,7 +176,7 @@ def domains_as_features(
                 f"{reader.model} reads {ITEMS[reader.modality_]}, and {domain.name} holds "
                 f"{ITEMS.get(domain.modality, 'a table')}; name another model (--model)"
             )
-    items = [_items(domain.X, reader.modality_) for domain in domains]
+    items = [items_in(domain.X, reader.modality_) for domain in domains]
     found: dict[Any, int] = {}
     # Rows may stand in two domains (test rows among the target's, say). What is no path or text is read as it comes.
     keys = [

@@ -23,6 +23,10 @@ class Asked:
         Random draws; by default what the data set has.
     jobs : int
         Fits at the same time.
+    models : Path, optional
+        The folder with pretrained networks.
+    cells : Path, optional
+        A file in which each figure is kept as soon as it is measured, and from which it is not measured again.
     say, note : callables
         Are told in a line how far the work is, and what was skipped and why.
     """
@@ -32,6 +36,8 @@ class Asked:
     methods: Sequence[str] = ()
     draws: int | None = None
     jobs: int = 1
+    models: Path | None = None
+    cells: Path | None = None
     say: Callable[[str], None] = lambda line: None
     note: Callable[[str], None] = lambda line: None
 

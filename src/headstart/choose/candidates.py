@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 from sklearn.base import clone
@@ -22,7 +21,8 @@ TARGET_ONLY = "target-only"
 class Candidate:
     """A method with all it needs from the source: the rows, or a parcel of knowledge.
 
-    `fit` needs target rows only, so that trials, curves and the delivered model go the same way.
+    `fit` needs target rows only, so that trials, curves and the delivered model go the same way. With `alone` the
+    method is given nothing from the source, though it could take it.
     """
 
     name: str
@@ -31,11 +31,17 @@ class Candidate:
     plan: Plan
     source: Domain | None = None
     parcel: Parcel | None = None
+    alone: bool = False
 
     @property
     def family(self) -> Family:
         """The method's family."""
         return self.method.family
+
+    @property
+    def from_target_alone(self) -> bool:
+        """Whether nothing is taken from the source."""
+        return self.alone or not self.method.needs.source_labels
 
     def fit(self, target: Domain) -> Model:
         """Return a model for target rows."""
@@ -45,7 +51,7 @@ class Candidate:
         self, target: Domain, announce: Callable[[str], None] = unannounced
     ) -> tuple[Model, dict[str, float]]:
         """Return a model for target rows, and the seconds of each step; `announce` is told each as it begins."""
-        if not self.method.needs.source_labels:
+        if self.from_target_alone:
             return fit_target_only(clone(self.method), self.learner, target, self.plan, announce)
         if self.parcel is not None:
             return unpack(self.parcel, target, self.plan, announce)
@@ -53,11 +59,13 @@ class Candidate:
         return fit_together(self.method, self.learner, self.source, target, self.plan, announce)
 
 
-def candidate(method: Method, learner: Any, source: Domain, plan: Plan) -> Candidate:
+def candidate(
+    method: Method, learner: Any, source: Domain, plan: Plan, announce: Callable[[str], None] = unannounced
+) -> Candidate:
     """Make a candidate; what can be learned at the source is learned now, once."""
     name = name_of(method)
     if method.needs.source_labels and not method.needs.source_rows:
-        return Candidate(name, method, learner, plan, parcel=pack(clone(method), learner, source, plan))
+        return Candidate(name, method, learner, plan, parcel=pack(clone(method), learner, source, plan, announce))
     return Candidate(name, method, learner, plan, source=source)
 
 
@@ -77,10 +85,23 @@ def from_parcel(parcel: Parcel, plan: Plan) -> Candidate:
 
 def _seeded(method: Method, random_state: int) -> Method:
     """Hand the run's seed to a method whose `random_state` is what it is by default."""
-    parameter = signature(type(method)).parameters.get("random_state")
-    if parameter is None or method.get_params()["random_state"] != parameter.default:
+    return _given(method, "random_state", random_state)
+
+
+def reading(method: Method, plan: Plan) -> Method:
+    """Hand the run's pretrained model to a method that trains a network, where none was named for it."""
+    if not method.needs.items or plan.reader is None:
         return method
-    return clone(method).set_params(random_state=random_state)
+    # By its name, so that what is learned can be written down, unless there is more to say than that.
+    return _given(method, "model", plan.reader if plan.reader.options else plan.reader.model)
+
+
+def _given(method: Method, name: str, value: Any) -> Method:
+    """Return the method with a parameter set that is what it is by default."""
+    now = method.get_params(deep=False)
+    if name not in now or now[name] != type(method)().get_params(deep=False)[name]:
+        return method
+    return clone(method).set_params(**{name: value})
 
 
 def shortlist(
@@ -90,6 +111,7 @@ def shortlist(
     target: Domain,
     plan: Plan,
     random_state: int = 0,
+    announce: Callable[[str], None] = unannounced,
 ) -> tuple[list[Candidate], dict[str, str]]:
     """Return the candidates that can work here, target-only first, and why others are left out.
 
@@ -98,9 +120,12 @@ def shortlist(
     methods : sequence of names or methods, optional
         By default the standard ones, and where `plan.different` those that need no shared columns; a family's name or
         "all" stands for those of its methods that can work here.
-        Target-only is always tried where the target has labels.
+        Target-only is always tried where the target has labels; and each method that trains a network, also on the
+        target alone.
     random_state : int
         For the methods that have a `random_state` and in which it is left at its default.
+    announce : callable
+        Told each step at the source as it begins.
 
     Raises
     ------
@@ -114,7 +139,7 @@ def shortlist(
     by_name = [make(method) for method, group in asked if group is None]
     taken = {name_of(method) for method in by_name}
     several = [make(name) for name in dict.fromkeys(by_group) if name not in taken]
-    wanted = [_seeded(method, random_state) for method in (*by_name, *several)]
+    wanted = [reading(_seeded(method, random_state), plan) for method in (*by_name, *several)]
     if target.n_labelled and not any(name_of(method) == TARGET_ONLY for method in wanted):
         wanted.insert(0, make(TARGET_ONLY))
     wanted.sort(key=lambda method: name_of(method) != TARGET_ONLY)
@@ -124,9 +149,20 @@ def shortlist(
             method, learner, task=plan.task, source=source, target=target, different=plan.different
         ) or no_pair_shared(method, source, target)
         if lack is None:
-            chosen.append(candidate(method, learner, source, plan))
+            try:
+                made = candidate(method, learner, source, plan, announce)
+            except NeedsError as error:
+                # What a network lacks shows when it is looked at: no head of its own, no batch norm, no teacher.
+                if not method.needs.items or name_of(method) in taken:
+                    raise
+                left_out[name_of(method)] = str(error)
+                continue
+            chosen.append(made)
+            if method.needs.items and target.n_labelled:
+                chosen.append(Candidate(f"{TARGET_ONLY}, {made.name}", method, learner, plan, alone=True))
         elif name_of(method) not in taken:
             left_out[name_of(method)] = lack
         else:
             raise NeedsError(f"{name_of(method)} {lack}")
+    chosen.sort(key=lambda each: not each.from_target_alone)
     return chosen, left_out

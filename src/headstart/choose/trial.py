@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -48,6 +48,20 @@ class Trial:
         return (
             f"{len(self.folds)} x {self.n_folds}-fold cross-validation on {self.folds.shape[1]} labelled target "
             "rows, Nadeau-Bengio corrected interval"
+        )
+
+    def against(self, alone: Sequence[str]) -> Trial:
+        """Return the trial with the best of several models of the target alone for the baseline, without the others.
+
+        Chosen by what the rest is compared with: a transfer that gains over the best gains over each.
+        """
+        best = max(alone, key=self.score)
+        kept = [self.names.index(name) for name in (best, *(name for name in self.names if name not in alone))]
+        return replace(
+            self,
+            names=[self.names[c] for c in kept],
+            utilities=self.utilities[kept],
+            seconds=[self.seconds[c] for c in kept],
         )
 
     def score(self, name: str) -> float:
@@ -143,7 +157,7 @@ def try_all(
         start = time.perf_counter()
         model = candidates[c].fit(stack([train, rest]) if len(rest) else train)
         test = labelled.rows(held)
-        return metric.utility(model, test.X, test.labels), time.perf_counter() - start
+        return metric.utility(model, test, test.labels), time.perf_counter() - start
 
     n_folds = int(of_rows.max()) + 1
     total, done = repeats * n_folds * len(candidates), 0

@@ -81,7 +81,7 @@ def try_without_labels(
         train, test = labelled.rows(~held), labelled.rows(held)
         for c, entry in enumerate(candidates):
             model = candidate(entry.method, entry.learner, train, plan).fit(target)
-            utilities[c, held] = metric.utility(_AtSource(model), test.X, test.labels)
+            utilities[c, held] = metric.utility(_AtSource(model), test, test.labels)
             done += 1
             tick(done, total)
     share = weight / weight.sum()

@@ -11,6 +11,7 @@ from headstart.cli.cache import cache
 from headstart.cli.carry import carry
 from headstart.cli.classify import classify
 from headstart.cli.demo import demo
+from headstart.cli.export import export
 from headstart.cli.learn import learn
 from headstart.cli.map import map_
 from headstart.cli.methods import methods
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, learn, carry, predict, map_, classify, methods, bench, cache):
+for command in (demo, run, learn, carry, predict, map_, classify, export, methods, bench, cache):
     app.command(command.__name__.rstrip("_"))(command)
 
 

@@ -21,6 +21,7 @@ BENCHMARKS = {
     "features": "headstart.bench.features",
     "mapping": "headstart.bench.mapping",
     "heterogeneous": "headstart.bench.heterogeneous",
+    "models": "headstart.bench.models",
 }
 
 
@@ -48,6 +49,20 @@ def bench(
         int | None,
         typer.Option("--draws", help="Random draws; by default what the data set has.", min=1),
     ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            "--models", help="The folder with pretrained networks, for those who need some.", show_default=False
+        ),
+    ] = None,
+    cells: Annotated[
+        Path | None,
+        typer.Option(
+            "--cells",
+            help="Keep each figure in this file as it is measured, and go on from there (models).",
+            show_default=False,
+        ),
+    ] = None,
     jobs: o.JobsOption = 1,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the figures to this JSON file.", show_default=False)
@@ -64,6 +79,8 @@ def bench(
     headstart bench mapping --data DIR
 
     headstart bench heterogeneous
+
+    headstart bench models --data DIR --models DIR
     """
     if output is not None:
         require_new(output, force)
@@ -75,7 +92,9 @@ def bench(
 
     from headstart.bench import Asked, written
 
-    asked = Asked(data, only or (), method or (), draws, jobs, say=_nothing if quiet else _on_error, note=_on_error)
+    asked = Asked(
+        data, only or (), method or (), draws, jobs, models, cells, say=_nothing if quiet else _on_error, note=_on_error
+    )
     figures = import_module(BENCHMARKS[name]).measure(asked, _print)
     if output is not None:
         written(output, {"benchmark": name, **figures})

@@ -41,7 +41,7 @@ def carry(
     metric: o.MetricOption = None,
     guard: o.GuardOption = "strict",
     folds: o.FoldsOption = 5,
-    repeats: o.RepeatsOption = 5,
+    repeats: o.RepeatsOption = None,
     budget: o.BudgetOption = None,
     seed: o.SeedOption = 0,
     jobs: o.JobsOption = 1,

@@ -71,7 +71,14 @@ GuardOption = Annotated[
     ),
 ]
 FoldsOption = Annotated[int, typer.Option("--folds", help="Folds of the cross-validation.")]
-RepeatsOption = Annotated[int, typer.Option("--repeats", help="How often the cross-validation is repeated.")]
+RepeatsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--repeats",
+        help="How often the cross-validation is repeated; by default 5 times, where networks are trained once.",
+        show_default=False,
+    ),
+]
 BudgetOption = Annotated[
     str | None,
     typer.Option("--budget", help="Time for trying, such as 90s or 5m; no repeat begins after it.", show_default=False),

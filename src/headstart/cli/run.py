@@ -55,10 +55,19 @@ def run(
             show_default=False,
         ),
     ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strategy",
+            help="Train the pretrained model itself this way, such as lp_ft or lora; with settings of its own as "
+            "lp_ft:epochs=3,lr=1e-5. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     metric: o.MetricOption = None,
     guard: o.GuardOption = "strict",
     folds: o.FoldsOption = 5,
-    repeats: o.RepeatsOption = 5,
+    repeats: o.RepeatsOption = None,
     budget: o.BudgetOption = None,
     seed: o.SeedOption = 0,
     jobs: o.JobsOption = 1,
@@ -76,6 +85,8 @@ def run(
     [bold]Pictures:[/bold] headstart run photos/amazon --target photos/webcam, with a folder for each class
 
     [bold]Texts:[/bold] headstart run books.csv films.csv --text review --label liked
+
+    [bold]Fine-tuning:[/bold] headstart run photos --source amazon --target webcam --model hf:FOLDER --strategy lp_ft
     """
     require_free(out, force)
     sources, found, tested = read_all(
@@ -92,6 +103,7 @@ def run(
         text=text,
     )
     from headstart import pipeline
+    from headstart.catalogue import strategy_of
 
     with progress(quiet or json) as show:
         result = pipeline.run(
@@ -99,7 +111,7 @@ def run(
             found,
             test=tested,
             learner=learner,
-            methods=method or None,
+            methods=[*(method or ()), *map(strategy_of, strategy or ())] or None,
             metric=metric,
             guard=guard,
             model=model,

@@ -94,8 +94,8 @@ def learning_curve(
         held = pool.rows(np.sort(order[sizes[-1] :]))
         seen = stack([_plain(train), _plain(rest)]) if len(rest) else _plain(train)
         return (
-            float(metric.utility(target_only.fit(seen), held.X, held.labels).mean()),
-            float(metric.utility(transfer.fit(seen), held.X, held.labels).mean()),
+            float(metric.utility(target_only.fit(seen), held, held.labels).mean()),
+            float(metric.utility(transfer.fit(seen), held, held.labels).mean()),
         )
 
     scores = np.empty((draws, len(sizes), 2))

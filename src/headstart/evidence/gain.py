@@ -26,7 +26,7 @@ class Metric:
     name : str
     task : {"classification", "regression"}
     utility : callable
-        (model, X, y) -> one number a row, larger is better.
+        (model, rows, y) -> one number a row, larger is better.
     sign : {1, -1}
         -1 for losses: the score shown is minus the mean utility.
     points : bool

@@ -47,6 +47,7 @@ TRUSTED = frozenset(
         "headstart.models.adaptive_svm.KernelCorrection",
         "headstart.models.adaptive_svm.LinearCorrection",
         "headstart.models.adaptive_svm.SourceScores",
+        "headstart.models.fine_tuning.tuned.TunedNetwork",
         "headstart.models.trees.Tree",
         "headstart.models.trees.TreesClassifier",
         "headstart.models.trees.TreesRegressor",

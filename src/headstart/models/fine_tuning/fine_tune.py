@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,13 +19,13 @@ from headstart.domain import Domain
 from headstart.errors import InputError
 from headstart.method import Family, Knowledge, Method, Needs
 from headstart.models.fine_tuning.freeze_plan import FreezePlan
+from headstart.models.fine_tuning.held_out import held_out
+from headstart.models.fine_tuning.progress_bar import Progress, shown, untold
+from headstart.models.fine_tuning.settings import Settings, epochs_of
 from headstart.models.fine_tuning.tuned import TunedNetwork, opened
 
-Progress = Callable[[int, int], None]
-
-
-def untold(done: int, total: int) -> None:
-    """Tell nobody how far training is."""
+#: Parameters that are told as settings, or otherwise.
+SHARED = frozenset({"model", *(setting.name for setting in fields(Settings))})
 
 
 class FineTune(ClassifierMixin, Method):
@@ -46,12 +48,30 @@ class FineTune(ClassifierMixin, Method):
     batch_size : int, default 16
     norms_move : bool, default False
         Whether batch norms go on averaging what passes. On few rows, and in networks whose norms were folded away, they
-        should stand still.
+        should stand still. Where a batch could be a single row they do, with a warning.
     balanced : bool, default False
         Rare classes count more, so that all weigh the same.
     checkpoint : str, optional
         A folder from which an interrupted training goes on.
     random_state : int, default 0
+    accumulate : int, default 1
+        Batches whose gradients are added before a step: the step of a batch that many times as large, in the memory of
+        one.
+    mixed_precision : {"no", "fp16", "bf16"}, default "no"
+        In what the network computes while it is trained. "fp16" needs a GPU.
+    patience : int, optional
+        Epochs without a better loss on held out rows after which training ends.
+    validation : float, optional
+        Share of the rows that are held out of training, of each class alike; which ones depends on the seed and on what
+        they are, not on their order. None are by default.
+    keep : {"best", "last"}, default "best"
+        Which weights are kept where rows are held out: those with the least loss on them, or those at the end.
+    logger : {"tensorboard", "mlflow", "wandb"}, optional
+        What is told losses, learning rates and settings. TensorBoard writes files. MLflow writes where
+        MLFLOW_TRACKING_URI says, by default beside the program. Weights & Biases sends them to its server, unless
+        WANDB_MODE=offline is set before the start.
+    log_folder : str, default "logs"
+        Where TensorBoard and Weights & Biases write; give each training one of its own.
 
     Attributes
     ----------
@@ -85,6 +105,13 @@ class FineTune(ClassifierMixin, Method):
         balanced: bool = False,
         checkpoint: str | None = None,
         random_state: int = 0,
+        accumulate: int = 1,
+        mixed_precision: str = "no",
+        patience: int | None = None,
+        validation: float | None = None,
+        keep: str = "best",
+        logger: str | None = None,
+        log_folder: str = "logs",
     ) -> None:
         self.model = model
         self.epochs = epochs
@@ -96,6 +123,13 @@ class FineTune(ClassifierMixin, Method):
         self.balanced = balanced
         self.checkpoint = checkpoint
         self.random_state = random_state
+        self.accumulate = accumulate
+        self.mixed_precision = mixed_precision
+        self.patience = patience
+        self.validation = validation
+        self.keep = keep
+        self.logger = logger
+        self.log_folder = log_folder
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
@@ -109,7 +143,7 @@ class FineTune(ClassifierMixin, Method):
         )
         return sorted(set(own))
 
-    def fit(self, X: Any, y: Any, *, start: TunedNetwork | None = None, progress: Progress = untold) -> Self:
+    def fit(self, X: Any, y: Any, *, start: TunedNetwork | None = None, progress: Progress | bool = untold) -> Self:
         """Learn from pictures or texts and their classes.
 
         Parameters
@@ -119,13 +153,15 @@ class FineTune(ClassifierMixin, Method):
         y : array-like of shape (n,)
         start : TunedNetwork, optional
             Where to begin instead of the pretrained weights; its head too is gone on with.
-        progress : callable
-            Called with (steps done, steps in all).
+        progress : callable or bool
+            Called with (steps done, steps in all); True shows a bar on standard error, with the time left.
 
         Raises
         ------
         InputError
-            When there is nothing to learn from, or a picture can't be read.
+            When there is nothing to learn from, a picture can't be read, or the loss is no longer finite.
+        NeedsError
+            When the device can't compute as asked, or a logger's package is missing.
         """
         items = items_of(X)
         labels = np.asarray(y)
@@ -138,7 +174,8 @@ class FineTune(ClassifierMixin, Method):
         if len(self.classes_) < 2:
             raise InputError("one class only: there is nothing to tell apart; add rows of another class")
         self.backbone_ = opened(self.model) if start is None else start.base
-        self._learn(items, np.searchsorted(self.classes_, labels), start, progress)
+        with shown(progress, type(self).__name__) as told:
+            self._learn(items, np.searchsorted(self.classes_, labels), start, told)
         return self
 
     @property
@@ -160,7 +197,11 @@ class FineTune(ClassifierMixin, Method):
     def learn_source(self, source: Domain, learner: Any) -> TunedNetwork:
         """Step 1: tune the network on the labelled source pictures or texts."""
         rows = source.labelled_rows()
-        tuned: TunedNetwork = clone(self).fit(_items(rows), rows.labels).tuned_
+        learner_of_source = clone(self)
+        if self.checkpoint is not None:
+            # A training of its own, with a checkpoint of its own.
+            learner_of_source.set_params(checkpoint=str(Path(self.checkpoint) / "source"))
+        tuned: TunedNetwork = learner_of_source.fit(_items(rows), rows.labels).tuned_
         return tuned
 
     def extract(self, learned: TunedNetwork, source: Domain) -> Knowledge:
@@ -173,8 +214,10 @@ class FineTune(ClassifierMixin, Method):
             facts={"rows": source.n_labelled, "classes": learned.classes_.tolist()},
         )
 
-    def carry(self, knowledge: Knowledge, target: Domain) -> TunedNetwork:
-        """Step 3: put the weights into the pretrained network."""
+    def carry(self, knowledge: Knowledge, target: Domain) -> TunedNetwork | None:
+        """Step 3: put the weights into the pretrained network; without any, training begins with that."""
+        if not knowledge.parts:
+            return None
         return TunedNetwork(knowledge.parts["network"], np.array(knowledge.facts["classes"]), knowledge.arrays)
 
     def learn_target(self, carried: TunedNetwork | None, target: Domain, learner: Any) -> TunedNetwork:
@@ -189,8 +232,25 @@ class FineTune(ClassifierMixin, Method):
         """Train the network and keep it."""
         import torch
 
-        from headstart.models.fine_tuning.training import Rows, Settings, epochs_of, train
+        from headstart.models.fine_tuning.training import Rows, standing, train
 
+        settings = Settings(
+            epochs=self.epochs,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            patience=self.patience,
+            keep=self.keep,
+            balanced=self.balanced,
+            accumulate=self.accumulate,
+            mixed_precision=self.mixed_precision,
+            logger=self.logger,
+            log_folder=self.log_folder,
+            checkpoint=self.checkpoint,
+            random_state=self.random_state,
+        )
+        settings.check()
+        items, codes, aside = self._parted(items, codes)
         rows = Rows(items, codes)
         with torch.random.fork_rng():
             # The new head, and what a strategy draws, come from the seed, and nothing global is changed.
@@ -199,29 +259,43 @@ class FineTune(ClassifierMixin, Method):
             self._begin(network, items, codes, start)
             network = self._altered(network)
             objective = self._objective(network, rows)
-        settings = Settings(
-            epochs=self.epochs,
-            lr=self.lr,
-            head_lr=self._head_rate(),
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            balanced=self.balanced,
-            checkpoint=self.checkpoint,
-            random_state=self.random_state,
-        )
-        plans = self._plans(network, epochs_of(settings, len(items)))
+        plans = standing(self._plans(network, epochs_of(settings, len(items))), len(items), self.batch_size)
         self.plan_ = plans[-1]
         self.history_ = train(
             network,
             rows,
             self.backbone_.preparation,
             plans,
-            settings,
+            replace(settings, head_lr=self._head_rate()),
+            validation=None if aside is None else Rows(*aside),
             objective=objective,
             rate_of=self._rates(network),
             progress=progress,
+            facts=self._facts(),
         )
         self.tuned_ = TunedNetwork.of(self.backbone_, self._settled(network), self.classes_)
+
+    def _parted(
+        self, items: Sequence[Any], codes: np.ndarray
+    ) -> tuple[Sequence[Any], np.ndarray, tuple[Sequence[Any], np.ndarray] | None]:
+        """Return the rows to train on, and those held out of it."""
+        if self.validation is None:
+            if self.patience is not None:
+                raise InputError("patience needs rows held out of training; set validation, such as validation=0.2")
+            return items, codes, None
+        held = held_out(items, codes, self.validation, self.random_state)
+        kept, aside = np.flatnonzero(~held).tolist(), np.flatnonzero(held).tolist()
+        return [items[i] for i in kept], codes[kept], ([items[i] for i in aside], codes[aside])
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what tells this training from others, beside rows and settings: plain values by name."""
+        own = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in SHARED and isinstance(value, bool | int | float | str | None)
+        }
+        card = self.backbone_.card
+        return {"strategy": type(self).__name__, "model": card.name, "weights": card.weights, **own}
 
     def _begin(self, network: Any, items: Sequence[Any], codes: np.ndarray, start: TunedNetwork | None) -> None:
         """Bring the weights to where training begins."""

@@ -3,144 +3,35 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from math import ceil
+from math import ceil, isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from threadpoolctl import threadpool_limits
 from torch import nn
 
-from headstart.backbones.preparation import PicturePreparation, Preparation
-from headstart.backbones.torch_network import tensors_of
-from headstart.errors import InputError, StoreError
+from headstart.backbones.preparation import Preparation
+from headstart.errors import InputError
+from headstart.models.fine_tuning.batches import Prepared, batches_of, smallest_batch, steps_of
+from headstart.models.fine_tuning.checkpoint import CHECKPOINT, State, restore, save
 from headstart.models.fine_tuning.freeze_plan import FreezePlan
-from headstart.store.folder import staged_file
+from headstart.models.fine_tuning.held_out import rows_hash
+from headstart.models.fine_tuning.lesson import Lesson, Objective, Rows, Step, class_weights
+from headstart.models.fine_tuning.logbook import Logbook
+from headstart.models.fine_tuning.processes import Processes, precision_of
+from headstart.models.fine_tuning.settings import History, Settings, epochs_of
 
-CHECKPOINT = "checkpoint.pt"
-#: Prepared pictures are kept in memory up to so many bytes; beyond, they are prepared anew in each epoch.
-MOST_KEPT = 2**29
-#: With "auto", as many epochs as make about so many steps, within these bounds.
-STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 100, 3, 30
+__all__ = ["CHECKPOINT", "History", "Lesson", "Objective", "Rows", "Settings", "Step", "epochs_of", "train"]
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How a network is trained.
-
-    Parameters
-    ----------
-    epochs : int or "auto"
-        Passes over the rows; "auto" makes about 100 steps of them, with 3 passes at least and 30 at most.
-    lr, head_lr : float
-        Learning rates of the body and of the head, at their height.
-    weight_decay : float
-    batch_size : int
-    warm_up : float
-        Share of the steps in which the learning rate rises; then it falls along a cosine to zero.
-    patience : int or None
-        Epochs without a better validation loss after which training ends.
-    keep : {"best", "last"}
-        Which weights are kept where there are validation rows.
-    balanced : bool
-        Rare classes count more, so that all weigh the same.
-    accumulate : int
-        Batches whose gradients are added before a step.
-    mixed_precision : {"no", "fp16", "bf16"}
-    random_state : int
-        New head, order of the rows, dropout.
-    checkpoint : str or None
-        A folder in which to keep where the training stands, so that it can go on after an interruption.
-    every : int
-        Steps between two checkpoints.
-    """
-
-    epochs: int | str = "auto"
-    lr: float = 1e-4
-    head_lr: float = 1e-3
-    weight_decay: float = 0.01
-    batch_size: int = 16
-    warm_up: float = 0.1
-    patience: int | None = None
-    keep: str = "best"
-    balanced: bool = False
-    accumulate: int = 1
-    mixed_precision: str = "no"
-    random_state: int = 0
-    checkpoint: str | None = None
-    every: int = 50
-
-
-@dataclass
-class History:
-    """Losses of each epoch, and where training ended."""
-
-    loss: list[float] = field(default_factory=list)
-    validation: list[float] = field(default_factory=list)
-    best_epoch: int | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Pictures or texts, and the numbers of their classes."""
-
-    items: Sequence[Any]
-    y: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One batch on its way through the network: what an objective sees.
-
-    Attributes
-    ----------
-    network : torch module
-        With a `body` and a `head`.
-    batch : dict of str to tensor
-        What the body took.
-    features, scores : tensors of shape (n, d) and (n, k)
-        What body and head gave.
-    y : tensor of shape (n,)
-        Numbers of the classes.
-    at : tensor of shape (n,)
-        Positions among the rows that are trained on.
-    loss : tensor
-        Cross-entropy of the scores.
-    """
-
-    network: Any
-    batch: dict[str, torch.Tensor]
-    features: torch.Tensor
-    scores: torch.Tensor
-    y: torch.Tensor
-    at: torch.Tensor
-    loss: torch.Tensor
-
-
-#: From a step to the loss that is descended; a torch module where it has parameters of its own.
-Objective = Callable[[Step], torch.Tensor]
-
-
-class Lesson(nn.Module):
-    """A network and its objective, as one module from a batch to the loss: what is handed to several devices."""
-
-    def __init__(self, network: nn.Module, objective: Objective | None, weight: torch.Tensor | None) -> None:
-        super().__init__()
-        self.network = network
-        self.objective = objective
-        self.cross_entropy = nn.CrossEntropyLoss(weight)
-
-    def forward(self, y: torch.Tensor, at: torch.Tensor, **batch: torch.Tensor) -> torch.Tensor:
-        """Return the loss of a batch."""
-        network: Any = self.network
-        features = network.body(**batch)
-        scores = network.head(features)
-        loss: torch.Tensor = self.cross_entropy(scores, y)
-        return loss if self.objective is None else self.objective(Step(network, batch, features, scores, y, at, loss))
+#: Settings that a checkpoint and what goes on from it need not have in common.
+BESIDE = ("checkpoint", "every", "logger", "log_folder")
 
 
 def train(
@@ -154,12 +45,19 @@ def train(
     objective: Objective | None = None,
     rate_of: Callable[[str], float] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    facts: Mapping[str, Any] | None = None,
 ) -> History:
     """Train a network in place, on an accelerator where there is one; afterwards it is on the processor again.
 
-    Rows come in an order drawn anew for each epoch from the seed and the epoch's number, and the state of chance is
-    part of a checkpoint: a training that was killed and begun again from its checkpoint ends with the same weights, bit
-    for bit on the same machine. Nothing global is seeded.
+    Rows come in an order drawn anew for each epoch, and chance begins anew with each batch, from the seed and the
+    numbers of epoch and batch: a training that was killed and begun again from its checkpoint ends with the same
+    weights, bit for bit on the same machine. Nothing global is seeded. An objective that remembers something from step
+    to step goes on only if it is a torch module and keeps it in parameters or buffers.
+
+    Started in several processes (`torchrun`, or `accelerate launch` on GPUs), each takes its share of the rows of every
+    batch, and all take the step that one process would take. What looks at a whole batch, an objective or a batch norm
+    that moves, sees the share of its process. Checkpoints and logs are written, and progress is told, by the main
+    process; the folder of checkpoints must be one that all can read.
 
     Parameters
     ----------
@@ -168,7 +66,8 @@ def train(
     rows, validation : Rows
     preparation : Preparation
     plan : FreezePlan, or one for each epoch
-        Applied at the beginning, verified at the end.
+        Applied at the beginning, verified at the end of each epoch. Where a process would get single rows, batch norms
+        stand still whatever it says, with a warning: see `standing`.
     objective : callable, optional
         From a `Step` to the loss; by default its cross-entropy. Where it is a torch module, its parameters learn as
         fast as the head.
@@ -177,31 +76,58 @@ def train(
         `settings.lr` for the body.
     progress : callable
         Called with (steps done, steps in all).
+    facts : mapping, optional
+        What the logger is told, and a checkpoint must have in common with what goes on from it, beside the settings:
+        plain values by name.
 
     Raises
     ------
+    InputError
+        When a setting is none, or the loss is no longer finite; a checkpoint is left as it was.
+    NeedsError
+        When the device can't compute as asked, or a logger's package is missing.
     StoreError
         When the checkpoint is of another training.
     """
+    settings.check()
     if not len(rows.items):
         raise InputError("there is no row to train on")
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.random_state)
-        return _Training(network, rows, preparation, plan, settings, validation, objective, rate_of).run(progress)
+    with torch.random.fork_rng(), threadpool_limits(limits=own_threads(), user_api="openmp"):
+        training = _Training(
+            network, rows, preparation, plan, settings, validation, objective, rate_of, dict(facts or {})
+        )
+        try:
+            return training.run(progress)
+        finally:
+            training.logbook.end()
 
 
-def epochs_of(settings: Settings, n: int) -> int:
-    """Return the number of passes over n rows.
+def own_threads() -> int:
+    """Return how many threads torch takes where nobody limited them: as the environment or torch itself was told.
 
-    >>> epochs_of(Settings(), 30), epochs_of(Settings(), 320), epochs_of(Settings(), 5000), epochs_of(Settings(7), 30)
-    (30, 5, 3, 7)
+    Under `threadpoolctl.threadpool_limits` torch has as few as all others. That limit is of the thread it was set in,
+    so a new one is asked.
     """
-    if isinstance(settings.epochs, int):
-        return settings.epochs
-    if settings.epochs != "auto":
-        raise InputError(f"epochs must be a number or 'auto', not {settings.epochs!r}")
-    steps = ceil(ceil(n / settings.batch_size) / settings.accumulate)
-    return int(np.clip(ceil(STEPS / steps), FEWEST_EPOCHS, MOST_EPOCHS))
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.get_num_threads).result()
+
+
+def standing(plans: Sequence[FreezePlan], n: int, batch_size: int) -> list[FreezePlan]:
+    """Return the plans with all batch norms standing still, where a batch's share has less than two rows.
+
+    A batch norm can't learn how much rows vary from a single one.
+    """
+    processes = Accelerator().num_processes
+    least = smallest_batch(n, batch_size) // processes
+    if least >= 2 or not any(plan.moving for plan in plans):
+        return list(plans)
+    shared = f" for each of {processes} processes" if processes > 1 else ""
+    warnings.warn(
+        f"{n} rows in batches of {batch_size} leave a batch norm less than two rows{shared}: batch norms stand still; "
+        "give more rows or another batch_size, or set norms_move=False",
+        stacklevel=3,
+    )
+    return [replace(plan, moving=(), still=(*plan.moving, *plan.still)) for plan in plans]
 
 
 class _Training:
@@ -217,84 +143,143 @@ class _Training:
         validation: Rows | None,
         objective: Objective | None,
         rate_of: Callable[[str], float] | None,
+        facts: dict[str, Any],
     ) -> None:
         self.network, self.rows, self.settings, self.validation = network, rows, settings, validation
-        self.epochs = epochs_of(settings, len(rows.items))
-        self.plans = [plan] * max(self.epochs, 1) if isinstance(plan, FreezePlan) else list(plan)
-        if len(self.plans) < self.epochs:
-            raise InputError(f"{self.epochs} epochs, and plans for {len(self.plans)}; give one for each")
-        self.prepared = _Prepared(preparation)
-        self.accelerator = Accelerator(mixed_precision=settings.mixed_precision)
-        self.device = self.accelerator.device
-        lesson = Lesson(network, objective, _class_weights(rows.y, settings.balanced))
+        n = len(rows.items)
+        self.epochs = epochs_of(settings, n)
+        plans = [plan] * max(self.epochs, 1) if isinstance(plan, FreezePlan) else list(plan)
+        if len(plans) < self.epochs:
+            raise InputError(f"{self.epochs} epochs, and plans for {len(plans)}; give one for each")
+        self.plans = standing(plans, n, settings.batch_size)
+        self.prepared = Prepared(preparation)
+        accelerator = Accelerator(log_with=settings.logger, project_dir=settings.log_folder)
+        self.processes = Processes(accelerator)
+        self.device = self.processes.device
+        self.logbook = Logbook(accelerator, settings.logger, settings.log_folder)
+        weight = class_weights(rows.y, settings.balanced)
+        self.lesson = Lesson(network, objective, weight, precision_of(settings.mixed_precision, self.device))
+        self.weights = np.ones(n) if weight is None else weight.numpy().astype(float)[rows.y]
         # The optimiser holds all that is ever trained; what is frozen for a time has no gradient then.
         for each in self.plans:
             each.apply(network)
-            lesson.train()
+            self.lesson.train()
         ever = {name for each in self.plans for name in each.trained}
-        groups = _groups(lesson, ever, rate_of or partial(_rate_by_part, settings))
-        self.lesson, self.optimizer = self.accelerator.prepare(
-            lesson, torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-        )
-        self.plain: Lesson = lesson
-        self.heights = [group["lr"] for group in self.optimizer.param_groups]
         self.before = {name: value.detach().clone() for name, value in network.named_parameters() if name in ever}
-        self.state = _State(History(), None, 0, 0, 0, 0.0)
+        self.lesson.to(self.device)
+        groups = _groups(self.lesson, ever, rate_of or partial(_rate_by_part, settings))
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
+        # Half precision has no small gradients: the loss is scaled, and gradients back before a step.
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.lesson.precision == torch.float16)
+        self.heights = [group["lr"] for group in self.optimizer.param_groups]
+        self.facts = facts
+        self.state = State(History())
         self.place = None if settings.checkpoint is None else Path(settings.checkpoint) / CHECKPOINT
+        self.about = {} if self.place is None else self._about()
         if self.place is not None and self.place.is_file():
-            self._restore(self.place)
+            self.state = restore(self.place, self.about, self._parts())
+        kept = {name: value for name, value in vars(settings).items() if name not in BESIDE}
+        self.logbook.begin({**kept, **facts, "rows": n, "trained": sum(v.numel() for v in self.before.values())})
 
     def run(self, progress: Callable[[int, int], None]) -> History:
         settings, state, n = self.settings, self.state, len(self.rows.items)
-        batches = ceil(n / settings.batch_size)
-        total = self.epochs * ceil(batches / settings.accumulate)
+        total = self.epochs * ceil(ceil(n / settings.batch_size) / settings.accumulate)
         for epoch in range(state.epoch, self.epochs):
             self.plans[epoch].apply(self.network)
             self.lesson.train()
             order = np.random.default_rng([settings.random_state, epoch]).permutation(n)
-            for i, at in _batches(order, settings.batch_size, state.batch):
-                loss = self._loss(self.rows, at)
-                self.accelerator.backward(loss / settings.accumulate)
-                state.running += loss.item() * len(at)
-                state.batch = i + 1
-                if state.batch % settings.accumulate and state.batch < batches:
-                    continue
-                rate = _rate(state.step, total, settings.warm_up)
-                for group, height in zip(self.optimizer.param_groups, self.heights, strict=True):
-                    group["lr"] = height * rate
-                self.optimizer.step()
-                self.optimizer.zero_grad(set_to_none=True)
-                state.step += 1
-                progress(state.step, total)
-                if self.place is not None and state.step % settings.every == 0:
-                    self._save(self.place)
-            state.history.loss.append(state.running / n)
+            for batches in steps_of(batches_of(order, settings.batch_size), settings.accumulate, state.batch):
+                loss = self._step(batches, epoch, total)
+                if self.processes.main:
+                    progress(state.step, total)
+                rates = [group["lr"] for group in self.optimizer.param_groups]
+                self.logbook.tell({"loss": loss, "lr": max(rates), "lr_least": min(rates)}, state.step)
+                if state.step % settings.every == 0:
+                    self._save()
+            state.history.loss.append(state.running / float(self.weights.sum()))
             state.epoch, state.batch, state.running = epoch + 1, 0, 0.0
             self.plans[epoch].verify(self.network)
-            if self.validation is not None and self._ended(self.validation):
+            ended = self.validation is not None and self._ended(self.validation)
+            self._tell_epoch()
+            if ended:
                 break
-            if self.place is not None:
-                self._save(self.place)
+            self._save()
         return self._finished()
 
+    def _step(self, batches: list[np.ndarray], epoch: int, total: int) -> float:
+        """Add up the gradients of some batches, over all processes, take a step, and return the mean loss."""
+        state = self.state
+        rows = np.concatenate(batches)
+        whole = float(self.weights[rows].sum())
+        found = 0.0
+        for at in batches:
+            share = self.processes.share(at)
+            # A mean over a share is weighed by what its rows count, so that all together are the mean over all.
+            counts = float(self.weights[share].sum())
+            own = 0.0
+            if len(share):
+                torch.manual_seed(_seed(self.settings.random_state, epoch, state.batch, self.processes.index))
+                loss = self._loss(self.rows, share)
+                own = loss.item() * counts
+                if isfinite(own):
+                    self.scaler.scale(loss * (counts / whole)).backward()
+            (own,) = self.processes.total([own])
+            if not isfinite(own):
+                self._refuse("loss", total)
+            found += own
+            state.batch += 1
+        parameters = [value for group in self.optimizer.param_groups for value in group["params"]]
+        self.processes.add_gradients(parameters)
+        if not self.scaler.is_enabled() and not _finite([v.grad for v in parameters if v.grad is not None]):
+            self._refuse("gradient", total)
+        rate = _rate(state.step, total, self.settings.warm_up)
+        for group, height in zip(self.optimizer.param_groups, self.heights, strict=True):
+            group["lr"] = height * rate
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        moving = self.plans[epoch].moving
+        self.processes.average([value for name in moving for value in self.network.get_submodule(name).buffers()])
+        state.running += found
+        state.step += 1
+        return found / whole
+
+    def _refuse(self, what: str, total: int) -> None:
+        precision = ", or mixed_precision='no'" if self.settings.mixed_precision != "no" else ""
+        raise InputError(
+            f"the {what} is not finite at step {self.state.step + 1} of {total}; try a smaller lr and head_lr "
+            f"({self.settings.lr:g} and {self.settings.head_lr:g} now){precision}"
+        )
+
     def _loss(self, rows: Rows, at: np.ndarray) -> torch.Tensor:
-        tensors = {name: value.to(self.device) for name, value in self.prepared.batch(rows, at).items()}
-        y = torch.from_numpy(rows.y[at]).to(self.device)
-        with self.accelerator.autocast():
-            loss: torch.Tensor = self.lesson(y, torch.from_numpy(at).to(self.device), **tensors)
+        loss: torch.Tensor = self.lesson(self._y(rows, at), torch.from_numpy(at).to(self.device), **self._on(rows, at))
         return loss
+
+    def _on(self, rows: Rows, at: np.ndarray) -> dict[str, torch.Tensor]:
+        return {name: value.to(self.device) for name, value in self.prepared.batch(rows, at).items()}
+
+    def _y(self, rows: Rows, at: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(rows.y[at]).to(self.device)
 
     def _ended(self, validation: Rows) -> bool:
         """Measure the validation loss, keep the best weights, and say whether patience is at an end."""
         self.lesson.eval()
-        found = 0.0
+        loss, count = 0.0, 0.0
         with torch.no_grad():
-            for _, at in _batches(np.arange(len(validation.items)), self.settings.batch_size, 0):
-                batch = {name: value.to(self.device) for name, value in self.prepared.batch(validation, at).items()}
-                y = torch.from_numpy(validation.y[at]).to(self.device)
-                found += self.plain.cross_entropy(self.network(**batch), y).item() * len(at)
+            for batch in batches_of(np.arange(len(validation.items)), self.settings.batch_size):
+                at = self.processes.share(batch)
+                if not len(at):
+                    continue
+                y = self._y(validation, at)
+                scores = self.lesson.run(self._on(validation, at))[1]
+                counts = self.lesson.counts(y, scores.shape[1])
+                loss += self.lesson.cross_entropy(scores, y).item() * counts
+                count += counts
+        loss, count = self.processes.total([loss, count])
+        if not isfinite(loss):
+            self._refuse("validation loss", self.state.step + 1)
         history = self.state.history
-        history.validation.append(found / len(validation.items))
+        history.validation.append(loss / count)
         best = int(np.argmin(history.validation))
         if best == len(history.validation) - 1:
             history.best_epoch = best
@@ -303,90 +288,60 @@ class _Training:
         patience = self.settings.patience
         return patience is not None and len(history.validation) - 1 - best >= patience
 
+    def _tell_epoch(self) -> None:
+        state = self.state
+        told = {"epoch": float(state.epoch), "epoch_loss": state.history.loss[-1]}
+        if state.history.validation:
+            told["validation_loss"] = state.history.validation[-1]
+        self.logbook.tell(told, state.step)
+
     def _finished(self) -> History:
         state, network = self.state, self.network
         if self.settings.keep == "best" and state.best is not None:
             network.load_state_dict(state.best, strict=False)
-        self.plain.eval().cpu()
+        self.lesson.eval().cpu()
         after = dict(network.named_parameters())
-        unmoved = [name for name, value in self.before.items() if torch.equal(after[name], value.cpu())]
+        unmoved = [name for name, value in self.before.items() if torch.equal(after[name], value)]
         if unmoved and state.step and state.history.best_epoch != 0:
             warnings.warn(
                 f"{len(unmoved)} trained parameters did not move, {unmoved[0]} first; raise lr?", stacklevel=4
             )
         if self.place is not None:
-            self.place.unlink(missing_ok=True)
+            if self.processes.main:
+                self.place.unlink(missing_ok=True)
+            self.processes.wait()
         return state.history
 
-    def _save(self, place: Path) -> None:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        content = {
-            "about": self._about(),
-            "lesson": self.plain.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "chance": torch.random.get_rng_state(),
-            "state": {**vars(self.state), "history": vars(self.state.history)},
-        }
-        with staged_file(place) as stage:
-            torch.save(content, stage)
+    def _parts(self) -> dict[str, Any]:
+        return {"lesson": self.lesson, "optimizer": self.optimizer, "scaler": self.scaler}
+
+    def _save(self) -> None:
+        if self.place is None:
+            return
+        if self.processes.main:
+            save(self.place, self.about, self._parts(), self.state)
+        self.processes.wait()
 
     def _about(self) -> dict[str, Any]:
         """Return what a checkpoint and a training must have in common."""
-        kept = {name: value for name, value in vars(self.settings).items() if name not in ("checkpoint", "every")}
-        return {"settings": kept, "plans": [list(plan.trained) for plan in self.plans], "rows": len(self.rows.items)}
-
-    def _restore(self, place: Path) -> None:
-        content = torch.load(place, weights_only=True)
-        if content["about"] != self._about():
-            raise StoreError(
-                f"{place}: is of a training with other rows or settings; name another folder, or remove it"
-            )
-        self.plain.load_state_dict(content["lesson"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        torch.random.set_rng_state(content["chance"])
-        saved = content["state"]
-        self.state = _State(**{**saved, "history": History(**saved["history"])})
+        held = self.validation
+        return {
+            "settings": {name: value for name, value in vars(self.settings).items() if name not in BESIDE},
+            "network": [plan.to_dict() for plan in self.plans],
+            "rows": rows_hash(self.rows.items, self.rows.y),
+            "validation": None if held is None else rows_hash(held.items, held.y),
+            "processes": self.processes.count,
+            "strategy": self.facts,
+        }
 
 
-class _Prepared:
-    """Batches of tensors; pictures are prepared once, as far as they fit into memory."""
-
-    def __init__(self, preparation: Preparation) -> None:
-        self.preparation = preparation
-        self.kept: dict[int, dict[int, np.ndarray]] = {}
-        self.bytes = 0
-
-    def batch(self, rows: Rows, at: np.ndarray) -> dict[str, torch.Tensor]:
-        if not isinstance(self.preparation, PicturePreparation):
-            return tensors_of(self.preparation([rows.items[i] for i in at]))
-        kept = self.kept.setdefault(id(rows), {})
-        return tensors_of({"pixels": np.stack([self._pixels(rows, kept, int(i)) for i in at])})
-
-    def _pixels(self, rows: Rows, kept: dict[int, np.ndarray], i: int) -> np.ndarray:
-        found = kept.get(i)
-        if found is None:
-            found = self.preparation([rows.items[i]])["pixels"][0]
-            if self.bytes + found.nbytes <= MOST_KEPT:
-                kept[i] = found
-                self.bytes += found.nbytes
-        return found
+def _seed(random_state: int, epoch: int, batch: int, process: int) -> int:
+    return int(np.random.SeedSequence([random_state, epoch, batch, process]).generate_state(1, np.uint64)[0])
 
 
-@dataclass
-class _State:
-    history: History
-    best: dict[str, torch.Tensor] | None
-    epoch: int
-    batch: int
-    step: int
-    running: float
-
-
-def _batches(order: np.ndarray, size: int, done: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the batches after the first `done`; all are about as large, for a norm can't learn from a single row."""
-    if len(order):
-        parts = np.array_split(order, ceil(len(order) / size))
-        yield from enumerate(parts[done:], start=done)
+def _finite(values: Sequence[torch.Tensor]) -> bool:
+    """Say whether all numbers are finite; a sum of absolute values is, only if all are."""
+    return not values or bool(torch.stack([value.abs().sum() for value in values]).isfinite().all())
 
 
 def _rate(step: int, total: int, warm_up: float) -> float:
@@ -414,11 +369,3 @@ def _groups(lesson: Lesson, ever: set[str], rate_of: Callable[[str], float]) -> 
         if not decays:
             group["weight_decay"] = 0.0
     return list(groups.values())
-
-
-def _class_weights(y: np.ndarray, balanced: bool) -> torch.Tensor | None:
-    if not balanced:
-        return None
-    count = np.bincount(y)
-    share = len(y) / (np.count_nonzero(count) * np.maximum(count, 1))
-    return torch.tensor(np.where(count > 0, share, 0.0), dtype=torch.float32)

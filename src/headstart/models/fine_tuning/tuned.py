@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from headstart.backbones import Backbone, backbone
 from headstart.backbones.backbone import items_of
-from headstart.backbones.network import softmax
+from headstart.backbones.network import probes, softmax
+from headstart.backbones.preparation import PicturePreparation, Preparation
 from headstart.backbones.transformer import BackboneFeatures
-from headstart.errors import NeedsError
+from headstart.errors import NeedsError, StoreError
 
 HEAD = ("head.weight", "head.bias")
+#: What names of adapters begin with, see `adapter_modules`. From names and shapes alone they are put together again.
+ADAPTERS = "body.adapters."
+#: What a folder of a tuned network calls itself, and its file of arrays.
+KIND, VALUES = "tuned network", "values.safetensors"
 
 
 class TunedNetwork:
@@ -29,7 +35,11 @@ class TunedNetwork:
     classes_ : array of shape (k,)
     values : dict of str to array
         Weights and statistics of the network that differ from the pretrained ones, by their names in its
-        `state_dict()`; "head.weight" of shape (k, d) and "head.bias" of shape (k,) are always there.
+        `state_dict()`; "head.weight" of shape (k, d) and "head.bias" of shape (k,) are always there. Adapters, which
+        the pretrained model has not, have names "body.adapters.BLOCK.down.weight" and the like, with "/" for each dot
+        in the block's.
+    about : dict, optional
+        How it was trained, in plain JSON types, for its card: see `headstart.models.fine_tuning.model_card.trained`.
 
     Examples
     --------
@@ -41,13 +51,20 @@ class TunedNetwork:
     #: It takes pictures and texts as they are, not their features.
     takes_items = True
 
-    def __init__(self, reader: BackboneFeatures, classes_: np.ndarray, values: dict[str, np.ndarray]) -> None:
+    def __init__(
+        self,
+        reader: BackboneFeatures,
+        classes_: np.ndarray,
+        values: dict[str, np.ndarray],
+        about: dict[str, Any] | None = None,
+    ) -> None:
         self.reader = reader
         self.classes_ = classes_
         self.values = values
+        self.about = about
 
     @classmethod
-    def of(cls, base: Backbone, network: Any, classes: np.ndarray) -> Self:
+    def of(cls, base: Backbone, network: Any, classes: np.ndarray, about: dict[str, Any] | None = None) -> Self:
         """Return what training made of a backbone, with as little as tells it from the pretrained one."""
         import torch
 
@@ -56,9 +73,9 @@ class TunedNetwork:
         values = {}
         for name, value in network.state_dict().items():
             part, _, rest = name.partition(".")
-            if part == "head" or not torch.equal(began[rest], value):
+            if part == "head" or rest not in began or not torch.equal(began[rest], value):
                 values[name] = value.detach().cpu().numpy().copy()
-        return cls(reader_of(base), classes, values)
+        return cls(reader_of(base), classes, values, about)
 
     @property
     def base(self) -> Backbone:
@@ -71,13 +88,26 @@ class TunedNetwork:
         return bool(self.values.keys() - set(HEAD))
 
     def module(self) -> Any:
-        """Return a copy as a torch module, from a batch's tensors to scores."""
+        """Return a copy as a torch module, from a batch's tensors to scores.
+
+        Raises
+        ------
+        StoreError
+            When the pretrained model has no place for one of the values.
+        """
         import torch
 
         with torch.random.fork_rng():
             network = self.base.module(len(self.classes_))
+            adapters = _adapters_in(self.values)
+            if adapters:
+                from headstart.models.fine_tuning.adapter_modules import add_adapters
+
+                add_adapters(network, adapters)
         state = {name: torch.from_numpy(np.asarray(value)) for name, value in self.values.items()}
-        network.load_state_dict(state, strict=False)
+        strange = network.load_state_dict(state, strict=False).unexpected_keys
+        if strange:
+            raise StoreError(f"{self.reader.model}: has no {strange[0]!r}, which was tuned; bring that model back")
         return network.eval()
 
     @property
@@ -123,7 +153,107 @@ class TunedNetwork:
         at = np.searchsorted(classes, self.classes_)
         wide, offsets = np.zeros((len(classes), W.shape[1]), W.dtype), np.zeros(len(classes), b.dtype)
         wide[at], offsets[at] = W, b
-        return type(self)(self.reader, classes, {**self.values, HEAD[0]: wide, HEAD[1]: offsets})
+        return type(self)(self.reader, classes, {**self.values, HEAD[0]: wide, HEAD[1]: offsets}, self.about)
+
+    def to_onnx(self, path: str | Path) -> None:
+        """Write the whole network, from prepared pictures or texts to the scores of its classes, as an ONNX file.
+
+        The file's metadata say which classes the scores are of, and how pictures or texts are prepared.
+
+        Raises
+        ------
+        NeedsError
+            When onnx or onnxruntime is missing, or torch can't write the network down.
+        StoreError
+            When onnxruntime gives other scores than torch.
+        """
+        from headstart.models.fine_tuning.tuned_onnx import write_onnx
+
+        write_onnx(self, Path(path))
+
+    def save(self, folder: str | Path, *, check_on: Any = None) -> None:
+        """Save to a new folder, without pickle: a manifest and the values; the pretrained model is only named.
+
+        Parameters
+        ----------
+        folder : path
+            A folder that does not exist, or is empty.
+        check_on : sequence, optional
+            Pictures or texts on which the saved network must give just what this one does.
+
+        Raises
+        ------
+        StoreError
+            When the folder is taken, or the saved network gives something else.
+        """
+        from safetensors.numpy import save
+
+        from headstart.store.folder import write_folder
+
+        reader = self.reader
+        manifest = {
+            "model": {"name": reader.model, "options": reader.options, "weights": reader.weights_},
+            "modality": reader.modality_,
+            "classes": {"names": self.classes_.tolist(), "type": self.classes_.dtype.str},
+            "about": self.about,
+        }
+        files = {VALUES: save({name: np.array(value, order="C") for name, value in self.values.items()})}
+        if check_on is not None:
+            again = self._restored(reader, manifest, files[VALUES])
+            if not np.array_equal(self.predict_proba(check_on), again.predict_proba(check_on)):
+                raise StoreError("the saved network predicts otherwise than the one in memory; please report this")
+        write_folder(Path(folder), KIND, manifest, files)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, model: str | Backbone | None = None) -> Self:
+        """Load a network that `save` wrote.
+
+        Parameters
+        ----------
+        folder : path
+        model : str or Backbone, optional
+            Where the pretrained model is now; by default it is looked for by the name it had.
+
+        Raises
+        ------
+        StoreError
+            When the folder was changed, or the pretrained model has other weights than at training.
+        """
+        from safetensors import SafetensorError
+
+        from headstart.store.folder import read_folder
+
+        manifest, files = read_folder(Path(folder), KIND)
+        try:
+            stated = manifest["model"]
+            reader = BackboneFeatures(stated["name"], options=stated["options"])
+            reader.weights_, reader.modality_ = stated["weights"], manifest["modality"]
+            if model is not None:
+                reader = reader_of(opened(model))
+                if reader.weights_ != stated["weights"]:
+                    raise StoreError(
+                        f"{reader.model}: has weights {reader.weights_[:12]}, and {stated['weights'][:12]} were tuned; "
+                        "name the model that was tuned"
+                    )
+            tuned = cls._restored(reader, manifest, files[VALUES])
+        except (KeyError, TypeError, SafetensorError) as error:
+            raise StoreError(f"{folder}: lacks a part ({error}); save the network again") from error
+        # Found now, a missing or another model is told of here, not at the first prediction.
+        tuned.reader.backbone  # noqa: B018
+        return tuned
+
+    @classmethod
+    def _restored(cls, reader: BackboneFeatures, manifest: dict[str, Any], values: bytes) -> Self:
+        from safetensors.numpy import load
+
+        classes = manifest["classes"]
+        return cls(reader, np.array(classes["names"], dtype=classes["type"]), load(values), manifest["about"])
+
+    def card(self) -> str:
+        """Return a model card in Markdown: what it was made from and how, what it takes and gives."""
+        from headstart.models.fine_tuning.model_card import model_card
+
+        return model_card(self)
 
     def __getstate__(self) -> dict[str, Any]:
         # The torch network is never copied or saved with this: it is put together again.
@@ -132,6 +262,23 @@ class TunedNetwork:
     def __repr__(self) -> str:
         changed = sum(value.size for value in self.values.values())
         return f"TunedNetwork({self.reader.model}, {len(self.classes_)} classes, {changed:,} numbers of its own)"
+
+
+def _adapters_in(values: dict[str, np.ndarray]) -> dict[str, tuple[int, int]]:
+    """Return width and bottleneck of the adapters among the values, by the names of their blocks."""
+    ending = ".down.weight"
+    return {
+        name[len(ADAPTERS) : -len(ending)].replace("/", "."): (value.shape[1], value.shape[0])
+        for name, value in values.items()
+        if name.startswith(ADAPTERS) and name.endswith(ending)
+    }
+
+
+def probes_of(preparation: Preparation) -> dict[str, np.ndarray]:
+    """Return two prepared pictures, or two prepared texts of unequal length, on which networks are compared."""
+    if isinstance(preparation, PicturePreparation):
+        return {"pixels": probes(preparation.height, preparation.width)}
+    return preparation(["a short text", "a text that is somewhat longer than the other one"])
 
 
 def opened(model: str | Backbone | BackboneFeatures) -> Backbone:

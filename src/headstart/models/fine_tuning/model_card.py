@@ -1,0 +1,174 @@
+"""What is to be known of a tuned network, as data and as a page in Markdown."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.domain import ITEMS
+
+if TYPE_CHECKING:
+    from headstart.models.fine_tuning.fine_tune import FineTune
+    from headstart.models.fine_tuning.tuned import TunedNetwork
+
+#: Packages that a training depends on.
+PACKAGES = ("numpy", "scikit-learn", "torch", "transformers", "accelerate")
+#: Parameters that say nothing of the network that came out.
+UNTOLD = ("model", "checkpoint", "logger", "log_folder")
+
+
+def trained(strategy: FineTune, y: Any) -> dict[str, Any]:
+    """Return how a network was trained, in plain JSON types, for `TunedNetwork.about`.
+
+    Parameters
+    ----------
+    strategy : FineTune
+        Whose training is at its end: its `plan_` and `history_` are read, where it has them.
+    y : array-like of shape (n,)
+        Labels of the rows that it was given, those included that it held out.
+    """
+    from headstart.version import __version__
+
+    classes, counts = np.unique(np.asarray(y), return_counts=True)
+    parameters = {
+        name: value
+        for name, value in strategy.get_params(deep=False).items()
+        if name not in UNTOLD and isinstance(value, bool | int | float | str | None)
+    }
+    about: dict[str, Any] = {
+        "strategy": type(strategy).__name__,
+        "parameters": parameters,
+        "rows": [[str(name), int(count)] for name, count in zip(classes, counts, strict=True)],
+        "versions": {"headstart": __version__, **{package: version(package) for package in PACKAGES}},
+    }
+    if hasattr(strategy, "plan_"):
+        about["plan"] = str(strategy.plan_)
+    if hasattr(strategy, "history_"):
+        history = strategy.history_
+        about["loss"] = [float(value) for value in history.loss]
+        about["validation"] = [float(value) for value in history.validation]
+        about["best_epoch"] = history.best_epoch
+    return about
+
+
+def model_card(tuned: TunedNetwork, *, measured: dict[str, str] | None = None) -> str:
+    """Return a model card in Markdown, written from a tuned network.
+
+    Parameters
+    ----------
+    tuned : TunedNetwork
+    measured : dict of str to str, optional
+        What was measured on rows that it was not trained on, and how it came out, such as
+        {"accuracy on 120 test pictures": "0.91 (0.85 to 0.95)"}. Nothing is measured here.
+    """
+    card, about = tuned.base.card, tuned.about or {}
+    items = ITEMS[card.modality]
+    sections = {
+        f"{card.name}, tuned": [
+            f"Takes {items}, gives one of {len(tuned.classes_)} classes: "
+            + ", ".join(f"`{name}`" for name in tuned.classes_.tolist())
+            + "."
+        ],
+        **network_sections(tuned),
+        "What was measured": _measured(measured, about),
+        "How to load it": [
+            "The folder holds what differs from the pretrained model; that model is looked for by its name, and "
+            "refused if its weights are others.",
+            "",
+            "```python",
+            "from headstart.models.fine_tuning import TunedNetwork",
+            "",
+            'tuned = TunedNetwork.load("FOLDER")',
+            f"tuned.predict({['picture.jpg'] if card.modality == 'image' else ['a text']!r})",
+            "```",
+        ],
+        "Versions": [f"- {name} {number}" for name, number in about.get("versions", {}).items()] or ["Not recorded."],
+    }
+    (title, first), *rest = sections.items()
+    pages = [f"# {title}\n\n" + "\n".join(first)]
+    pages += [f"## {name}\n\n" + "\n".join(lines) for name, lines in rest]
+    return "\n\n".join(pages) + "\n"
+
+
+def network_sections(tuned: TunedNetwork) -> dict[str, list[str]]:
+    """Return the sections of a card that tell what a network is and how it was trained, as lines by title."""
+    card, about = tuned.base.card, tuned.about or {}
+    return {
+        "Pretrained model": [
+            f"- name: `{tuned.reader.model}`",
+            f"- licence: {card.licence}",
+            f"- trained for: {card.source_task}",
+            f"- parameters: {card.parameters:,}",
+            f"- SHA-256 of its weights: `{tuned.reader.weights_}`",
+        ],
+        "Training": _training(tuned, about),
+        "Losses": _losses(about),
+        "Preparation": [
+            f"How {ITEMS[card.modality]} become numbers:",
+            "",
+            "```json",
+            json.dumps(card.preparation, indent=2),
+            "```",
+        ],
+    }
+
+
+def _training(tuned: TunedNetwork, about: dict[str, Any]) -> list[str]:
+    moved = sum(value.size for name, value in tuned.values.items() if not name.startswith("head."))
+    other = (
+        f"{moved:,} numbers of the body differ from the pretrained ones" if moved else "the body is the pretrained one"
+    )
+    if not about:
+        return [f"How it was trained was not recorded; {other}, and the head is new."]
+    parameters = ", ".join(f"{name}={value!r}" for name, value in about["parameters"].items())
+    rows = about["rows"]
+    return [
+        f"- strategy: {about['strategy']} ({parameters})",
+        f"- plan: {about.get('plan', 'not recorded')}",
+        f"- outcome: {other}",
+        f"- rows: {sum(count for _, count in rows):,} labelled, where they come from is not recorded",
+        "",
+        "| class | rows |",
+        "|---|---:|",
+        *(f"| {name.replace('|', '&#124;')} | {count:,} |" for name, count in rows),
+    ]
+
+
+def _losses(about: dict[str, Any]) -> list[str]:
+    loss, validation = about.get("loss", []), about.get("validation", [])
+    if not loss:
+        return ["Not recorded."]
+    best = about.get("best_epoch")
+    kept = [] if best is None else ["", f"The best validation loss was that of epoch {best + 1}."]
+    if not validation:
+        return [
+            "| epoch | training |",
+            "|---:|---:|",
+            *(f"| {number} | {value:.4f} |" for number, value in enumerate(loss, start=1)),
+            "",
+            "There were no validation rows.",
+        ]
+    return [
+        "| epoch | training | validation |",
+        "|---:|---:|---:|",
+        *(
+            f"| {number} | {value:.4f} | {other:.4f} |"
+            for number, (value, other) in enumerate(zip(loss, validation, strict=True), start=1)
+        ),
+        *kept,
+    ]
+
+
+def _measured(measured: dict[str, str] | None, about: dict[str, Any]) -> list[str]:
+    unseen = "How it does on rows of other origin than those it learned from was not measured."
+    if measured:
+        return [*(f"- {name}: {value}" for name, value in measured.items()), "", unseen]
+    found = "Nothing was measured on rows that had no part in training."
+    if about.get("validation"):
+        found += " By the validation losses above training was ended or weights were chosen, so that they flatter it."
+    elif about.get("loss"):
+        found += " The losses above are of the rows it learned from: they do not say how good it is."
+    return [found, "", unseen]
