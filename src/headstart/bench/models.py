@@ -39,7 +39,7 @@ STRATEGIES: dict[str, dict[str, dict[str, Any]]] = {
         "linear-probe": {},
         "lp-ft": {"lr": 1e-4},
         "lora": {"lr": 1e-3, "head_lr": 1e-2},
-        "bit-fit": {"lr": 1e-3, "head_lr": 1e-2},
+        "bit-fit": {"lr": 3e-3, "head_lr": 1e-2},
         "from-scratch": {"lr": 1e-4, "head_lr": 1e-3},
     },
 }
