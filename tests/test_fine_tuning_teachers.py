@@ -206,7 +206,7 @@ def test_a_larger_trade_off_keeps_the_old_heads_answers():
     before = base.probabilities(X)
 
     def forgotten(trade_off):
-        tuned = LwF(headed(), epochs=10, lr=3e-3, trade_off=trade_off).fit(X, y)
+        tuned = LwF(headed(), epochs=10, lr=3e-3, head_lr=1e-3, trade_off=trade_off).fit(X, y)
         body, head = tuned.network_.body, copy.deepcopy(base.network.head)
         with torch.no_grad():
             after = torch.log_softmax(head(body(pixels=torch.from_numpy(base.preparation(X)["pixels"]))), dim=1)

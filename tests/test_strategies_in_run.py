@@ -154,3 +154,58 @@ def test_command_line_trains_delivers_and_predicts(world, checkpoint, tmp_path, 
     table = capsys.readouterr().out
     assert table.splitlines()[0] == "row,picture,prediction,p(blue),p(red)"
     assert len(table.splitlines()) == len(new) + 1
+
+
+def test_the_model_card_tells_what_was_trained_on_what_and_measured(result, tmp_path):
+    card = (result.save(tmp_path / "out") / "model_card.md").read_text()
+    for line in (
+        "# lp-ft for `street`",
+        "- takes: pictures",
+        "- gives: one of `blue`, `red`",
+        "| studio | source | 40 | 40 |",
+        "| street | target | 22 | 16 |",
+        "- strategy: LPFT (",
+        "- began at: the network that LPFT had tuned on 40 rows",
+        "| target-only, lp-ft | ",
+        "nothing was measured",
+        "headstart predict model new/*.jpg",
+    ):
+        assert line in card, line
+    assert result.sentence[1:] in card
+    assert "learner" not in card
+
+
+def test_every_run_writes_a_model_card(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 3))
+    y = X[:, 0] + 0.1 * rng.normal(size=90)
+    found = headstart.run(
+        Domain(X[:60], y[:60], "old"), Domain(X[60:], y[60:], "new"), methods=["pooled"], repeats=1, curve_draws=0
+    )
+    card = (found.save(tmp_path / "out") / "model_card.md").read_text()
+    assert "- gives: a number" in card
+    assert "- takes: tables with 3 columns" in card
+    assert "learner: `Ridge" in card
+
+
+def test_a_trained_network_is_exported_and_nothing_else(result, domains, tmp_path, capsys):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    folder = result.save(tmp_path / "out")
+    place = tmp_path / "network.onnx"
+    assert run_command(["export", str(folder / "model"), str(place)]) == 0
+    session = onnxruntime.InferenceSession(str(place))
+    pictures = list(domains["street"].X[:5, 0])
+    (scores,) = session.run(None, result.model.predictor.base.preparation(pictures))
+    P = np.exp(scores - scores.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(P / P.sum(axis=1, keepdims=True), result.model.predict_proba(pictures), atol=1e-4)
+    names = json.loads(session.get_modelmeta().custom_metadata_map["headstart.classes"])
+    assert names == ["blue", "red"]
+    before = place.read_bytes()
+    assert run_command(["export", str(folder / "model"), str(place)]) == 2
+    assert place.read_bytes() == before
+    reads = result.settings["reads"]["model"]
+    plain = headstart.run(domains["studio"], domains["street"], model=reads, methods=["pooled"],
+                          guard="off", folds=3, repeats=1, curve_draws=0)  # fmt: skip
+    plain.save(tmp_path / "plain")
+    assert run_command(["export", str(tmp_path / "plain" / "model"), str(tmp_path / "x.onnx")]) == 2
+    assert "holds no trained network but pooled" in capsys.readouterr().err

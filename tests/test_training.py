@@ -219,7 +219,14 @@ def test_tensorboard_reads_back_what_was_told(tmp_path):
 
     X, y = pictures()
     tuned = FineTune(
-        small(), epochs=2, lr=1e-3, batch_size=9, validation=0.25, logger="tensorboard", log_folder=str(tmp_path)
+        small(),
+        epochs=2,
+        lr=1e-3,
+        head_lr=1e-3,
+        batch_size=9,
+        validation=0.25,
+        logger="tensorboard",
+        log_folder=str(tmp_path),
     ).fit(X, y)
     events = EventAccumulator(str(tmp_path / "headstart")).Reload()
     steps = events.Scalars("loss")

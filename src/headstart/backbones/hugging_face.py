@@ -265,6 +265,8 @@ def _text_model(name: str, config: Any, options: dict[str, Any]) -> Backbone:
         network = _parts(name, model, HeadlessTexts(model, tokenizer.pad_token_id), batch)
         names = _labels(config)
     else:
+        # What is made of the first token alone is not used: it would be counted, and trained in vain.
+        model.pooler = None
         unit_length = _trained_on_unit_length(_file(name, "modules.json", options))
         network, names = _whole(PooledTexts(model, unit_length=unit_length), batch), ()
     return Backbone(_card(name, "text", config, network, preparation, names, options), preparation, network, names)

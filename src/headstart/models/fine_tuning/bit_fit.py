@@ -10,7 +10,7 @@ from headstart.models.fine_tuning.fine_tune import FineTune
 class BitFit(FineTune):
     """Fine-tuning of the biases, and of the new head: everything else stays.
 
-    Parameters as in `FineTune`; `lr` is 1e-3 by default, for few numbers have to do it all.
+    Parameters as in `FineTune`; `lr` is 3e-3 by default, for few numbers have to do it all.
 
     References
     ----------
@@ -24,7 +24,7 @@ class BitFit(FineTune):
     """
 
     def __init__(self, model: Any = "bundled:efficientnet-lite0", **shared: Any) -> None:
-        super().__init__(model, **{"lr": 1e-3, **shared})
+        super().__init__(model, **{"lr": 3e-3, **shared})
 
     def _trains(self, name: str) -> bool:
         return name.startswith("head.") or name.endswith(".bias")

@@ -20,6 +20,7 @@ from headstart.errors import InputError
 from headstart.method import Family, Knowledge, Method, Needs
 from headstart.models.fine_tuning.freeze_plan import FreezePlan
 from headstart.models.fine_tuning.held_out import held_out
+from headstart.models.fine_tuning.model_card import trained
 from headstart.models.fine_tuning.progress_bar import Progress, shown, untold
 from headstart.models.fine_tuning.settings import Settings, epochs_of
 from headstart.models.fine_tuning.tuned import TunedNetwork, opened
@@ -40,10 +41,10 @@ class FineTune(ClassifierMixin, Method):
         See `headstart.backbone`.
     epochs : int or "auto", default "auto"
         Passes over the rows; "auto" makes about 100 steps of them, with 3 passes at least and 30 at most.
-    lr : float, default 1e-4
+    lr : float, default 5e-5
         Learning rate of the pretrained weights.
-    head_lr : float, default 1e-3
-        Learning rate of the new head.
+    head_lr : float, default 1e-2
+        Learning rate of the new head, which has everything to learn.
     weight_decay : float, default 0.01
     batch_size : int, default 16
     norms_move : bool, default False
@@ -97,8 +98,8 @@ class FineTune(ClassifierMixin, Method):
         self,
         model: str | Backbone | BackboneFeatures = "bundled:efficientnet-lite0",
         epochs: int | str = "auto",
-        lr: float = 1e-4,
-        head_lr: float = 1e-3,
+        lr: float = 5e-5,
+        head_lr: float = 1e-2,
         weight_decay: float = 0.01,
         batch_size: int = 16,
         norms_move: bool = False,
@@ -176,6 +177,7 @@ class FineTune(ClassifierMixin, Method):
         self.backbone_ = opened(self.model) if start is None else start.base
         with shown(progress, type(self).__name__) as told:
             self._learn(items, np.searchsorted(self.classes_, labels), start, told)
+        self.tuned_.about = trained(self, labels, start)
         return self
 
     @property
@@ -211,14 +213,15 @@ class FineTune(ClassifierMixin, Method):
             holds_source_rows=False,
             arrays=dict(learned.values),
             parts={"network": learned.reader},
-            facts={"rows": source.n_labelled, "classes": learned.classes_.tolist()},
+            facts={"rows": source.n_labelled, "classes": learned.classes_.tolist(), "trained": learned.about},
         )
 
     def carry(self, knowledge: Knowledge, target: Domain) -> TunedNetwork | None:
         """Step 3: put the weights into the pretrained network; without any, training begins with that."""
         if not knowledge.parts:
             return None
-        return TunedNetwork(knowledge.parts["network"], np.array(knowledge.facts["classes"]), knowledge.arrays)
+        classes, about = np.array(knowledge.facts["classes"]), knowledge.facts.get("trained")
+        return TunedNetwork(knowledge.parts["network"], classes, knowledge.arrays, about)
 
     def learn_target(self, carried: TunedNetwork | None, target: Domain, learner: Any) -> TunedNetwork:
         """Step 4: tune it further on the labelled target pictures or texts."""

@@ -15,7 +15,7 @@ class FromScratch(FineTune):
     """Training of the same network from random weights: what everything else is to be compared with.
 
     Weights are drawn anew by each module's own rule; batch norms begin at mean 0 and variance 1, and move. Parameters
-    as in `FineTune`, with `lr` and `head_lr` 1e-3 and `norms_move` True by default. A network that was trained so on
+    as in `FineTune`, with `lr` 1e-2 and `norms_move` True by default. A network that was trained so on
     the source is gone on with at the target.
 
     Examples
@@ -25,7 +25,7 @@ class FromScratch(FineTune):
     """
 
     def __init__(self, model: Any = "bundled:efficientnet-lite0", **shared: Any) -> None:
-        super().__init__(model, **{"lr": 1e-3, "head_lr": 1e-3, "norms_move": True, **shared})
+        super().__init__(model, **{"lr": 1e-2, "norms_move": True, **shared})
 
     def _begin(self, network: Any, items: Sequence[Any], codes: np.ndarray, start: TunedNetwork | None) -> None:
         if start is not None:

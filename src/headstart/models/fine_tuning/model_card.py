@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
     from headstart.models.fine_tuning.tuned import TunedNetwork
 
 #: Packages that a training depends on.
-PACKAGES = ("numpy", "scikit-learn", "torch", "transformers", "accelerate")
+PACKAGES = {name: name for name in ("numpy", "torch", "transformers", "accelerate", "peft")} | {
+    "scikit-learn": "sklearn"
+}
 #: Parameters that say nothing of the network that came out.
 UNTOLD = ("model", "checkpoint", "logger", "log_folder")
 
 
-def trained(strategy: FineTune, y: Any) -> dict[str, Any]:
+def trained(strategy: FineTune, y: Any, start: TunedNetwork | None = None) -> dict[str, Any]:
     """Return how a network was trained, in plain JSON types, for `TunedNetwork.about`.
 
     Parameters
@@ -29,6 +32,8 @@ def trained(strategy: FineTune, y: Any) -> dict[str, Any]:
         Whose training is at its end: its `plan_` and `history_` are read, where it has them.
     y : array-like of shape (n,)
         Labels of the rows that it was given, those included that it held out.
+    start : TunedNetwork, optional
+        Where it began.
     """
     from headstart.version import __version__
 
@@ -42,8 +47,14 @@ def trained(strategy: FineTune, y: Any) -> dict[str, Any]:
         "strategy": type(strategy).__name__,
         "parameters": parameters,
         "rows": [[str(name), int(count)] for name, count in zip(classes, counts, strict=True)],
-        "versions": {"headstart": __version__, **{package: version(package) for package in PACKAGES}},
+        "versions": {
+            "headstart": __version__,
+            **{name: version(name) for name, module in PACKAGES.items() if find_spec(module)},
+        },
     }
+    if start is not None:
+        first = start.about or {}
+        about["began"] = {"strategy": first.get("strategy"), "rows": sum(count for _, count in first.get("rows", []))}
     if hasattr(strategy, "plan_"):
         about["plan"] = str(strategy.plan_)
     if hasattr(strategy, "history_"):
@@ -128,6 +139,7 @@ def _training(tuned: TunedNetwork, about: dict[str, Any]) -> list[str]:
     return [
         f"- strategy: {about['strategy']} ({parameters})",
         f"- plan: {about.get('plan', 'not recorded')}",
+        f"- began at: {_began(about.get('began'))}",
         f"- outcome: {other}",
         f"- rows: {sum(count for _, count in rows):,} labelled, where they come from is not recorded",
         "",
@@ -135,6 +147,18 @@ def _training(tuned: TunedNetwork, about: dict[str, Any]) -> list[str]:
         "|---|---:|",
         *(f"| {name.replace('|', '&#124;')} | {count:,} |" for name, count in rows),
     ]
+
+
+def _there(package: str) -> bool:
+    return find_spec({"scikit-learn": "sklearn"}.get(package, package)) is not None
+
+
+def _began(began: dict[str, Any] | None) -> str:
+    if began is None:
+        return "the pretrained model"
+    if began["strategy"] is None:
+        return "a network that was tuned before; how was not recorded"
+    return f"the network that {began['strategy']} had tuned on {began['rows']:,} rows"
 
 
 def _losses(about: dict[str, Any]) -> list[str]:
