@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import headstart
+from headstart.catalogue import names_in
 from headstart.cli import run_command
 
 QUICK = ["--repeats", "1", "--quiet"]
@@ -58,10 +59,11 @@ def test_source_given_twice_equals_a_list_of_domains(here, patients):
     assert sentence(here / "out") == sentence(here / "p") == sentence(here / "whole") == result.sentence
 
 
-def test_a_run_writes_its_four_things_and_predict_repeats_its_predictions(here, capsys):
+def test_a_run_writes_its_five_things_and_predict_repeats_its_predictions(here, capsys):
     assert command("run", "younger.csv", "older.csv", "-l", "progressed", "--guard", "off", *QUICK) == 0
     assert sorted(path.name for path in (here / "out").iterdir()) == [
         "model",
+        "model_card.md",
         "predictions.csv",
         "report.html",
         "result.json",
@@ -118,7 +120,14 @@ def test_methods_lists_the_catalogue(capsys):
     assert "regular-transfer" in capsys.readouterr().out
     assert command("methods", "--family", "model-based", "--json") == 0
     listed = [line["method"] for line in json.loads(capsys.readouterr().out)]
-    assert listed == ["regular-transfer", "transfer-tree", "transfer-forest", "adaptive-svm", "warm-start"]
+    assert listed == [
+        "regular-transfer",
+        "transfer-tree",
+        "transfer-forest",
+        "adaptive-svm",
+        "warm-start",
+        *names_in("fine-tuning"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["demo", "run", "learn", "carry", "predict", "map", "methods"])

@@ -38,7 +38,7 @@ from headstart.cli import run_command
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-COMMANDS = ("demo", "run", "learn", "carry", "predict", "map", "classify", "cache", "methods", "bench")
+COMMANDS = ("demo", "run", "learn", "carry", "predict", "map", "classify", "export", "cache", "methods", "bench")
 FENCE = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 EXECUTED, SHOWN, NOT_EXECUTED = {"python", "console", "bash"}, {"text", "json", "yaml", "math"}, "sh"
 #: What a block that is not executed may begin its lines with.
@@ -50,6 +50,7 @@ ELSEWHERE = (
     "headstart demo",
     "headstart bench",
     "headstart run photos",
+    "headstart export out/model network.onnx",
     "headstart run books",
     "#",
 )

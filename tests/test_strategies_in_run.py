@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 from test_pictures import checkpoint, own_cache, photos, world  # noqa: F401  (fixtures)
 
 import headstart
@@ -36,12 +37,15 @@ def result(domains, checkpoint):  # noqa: F811
 
 def test_a_strategy_is_tried_with_the_source_and_without(result):
     names = [line.name for line in result.tried]
-    assert names == [TARGET_ONLY, f"{TARGET_ONLY}, lp-ft", "lp-ft"]
+    assert names[0] == TARGET_ONLY
+    assert names[1] in (f"{TARGET_ONLY}, lp-ft", f"{TARGET_ONLY}, features")
+    assert names[2:] == ["lp-ft"]
+    assert [line.gain is None for line in result.tried] == [True, True, False]
     assert result.choice == result.decision.delivered == "lp-ft"
     # The baseline of the verdict is the best that the target gives alone.
     scores = {line.name: line.score for line in result.tried}
     alone = max(scores[name] for name in names[:2])
-    assert result.gain.target_only == pytest.approx(alone)
+    assert result.gain.target_only == pytest.approx(alone) == pytest.approx(scores[TARGET_ONLY])
     assert result.gain.gain == pytest.approx(scores["lp-ft"] - alone)
     assert result.settings["repeats"] == 1
     assert result.settings["curve_draws"] == 0
@@ -209,3 +213,22 @@ def test_a_trained_network_is_exported_and_nothing_else(result, domains, tmp_pat
     plain.save(tmp_path / "plain")
     assert run_command(["export", str(tmp_path / "plain" / "model"), str(tmp_path / "x.onnx")]) == 2
     assert "holds no trained network but pooled" in capsys.readouterr().err
+
+
+def test_target_only_is_the_best_that_the_target_gives_alone(domains, checkpoint):  # noqa: F811
+    # A learner that can't tell anything apart, so that the network alone is better.
+    found = headstart.run(
+        domains["studio"],
+        domains["street"],
+        methods=[LPFT(epochs=1, lr=1e-4)],
+        learner=DummyClassifier(strategy="constant", constant="red"),
+        model=checkpoint,
+        folds=3,
+    )
+    lines = {line.name: line for line in found.tried}
+    assert list(lines) == [TARGET_ONLY, f"{TARGET_ONLY}, features", "lp-ft"]
+    assert lines[TARGET_ONLY].score > lines[f"{TARGET_ONLY}, features"].score == pytest.approx(0.5, abs=0.1)
+    assert found.gain.target_only == pytest.approx(lines[TARGET_ONLY].score)
+    assert any("target-only is lp-ft on the target's labels" in note for note in found.notes)
+    if found.decision.delivered == TARGET_ONLY:
+        assert found.model.takes_items

@@ -115,9 +115,10 @@ class Road:
         if measurable and all(candidate.from_target_alone for candidate in candidates):
             raise InputError("target-only alone is no transfer; name a method that transfers")
         if measurable:
-            trial = self._try(candidates, target)
+            trial = self._best_alone_first(self._try(candidates, target), by_name)
             tried = _table(trial, by_name)
-            trial = self._against_the_best_alone(trial, by_name)
+            # A transfer that gains over the best without the source gains over each.
+            trial = trial.only([TARGET_ONLY, *(n for n in trial.names if not by_name[n].from_target_alone)])
             choice = trial.choice()
             if test is None:
                 gain = trial.gain_of_choice()
@@ -168,19 +169,19 @@ class Road:
         if self.curve_draws is None:
             self.curve_draws = 0 if trained else CURVE_DRAWS
 
-    def _against_the_best_alone(self, trial: Trial, by_name: dict[str, Candidate]) -> Trial:
-        """Take for target-only the best of what was learned from the target alone."""
+    def _best_alone_first(self, trial: Trial, by_name: dict[str, Candidate]) -> Trial:
+        """Call the best of what was learned from the target alone target-only, and let it come first."""
         alone = [name for name in trial.names if by_name[name].from_target_alone]
-        if len(alone) < 2:
+        best = max(alone, key=trial.score)
+        if best == TARGET_ONLY:
             return trial
-        trial = trial.against(alone)
-        best = by_name[trial.names[0]]
-        if best.name != TARGET_ONLY:
-            self.notes.append(
-                f"target-only is {name_of(best.method)} on the target's labels: the best without the source"
-            )
-        by_name[TARGET_ONLY] = replace(best, name=TARGET_ONLY)
-        return replace(trial, names=[TARGET_ONLY, *trial.names[1:]])
+        strategy = name_of(by_name[best].method)
+        self.notes.append(f"target-only is {strategy} on the target's labels: the best without the source")
+        other = f"{TARGET_ONLY}, features"
+        by_name[other], by_name[TARGET_ONLY] = by_name[TARGET_ONLY], by_name.pop(best)
+        called = {best: TARGET_ONLY, TARGET_ONLY: other}
+        order = [best, *(name for name in trial.names if name != best)]
+        return trial.only(order).renamed([called.get(name, name) for name in order])
 
     def _try(self, candidates: list[Candidate], target: Domain) -> Trial:
         trial = try_all(
@@ -360,7 +361,7 @@ def _table(trial: Trial, by_name: dict[str, Candidate]) -> list[Tried]:
     lines = []
     for name, seconds in zip(trial.names, trial.seconds, strict=True):
         gain = trial.gain(name)
-        known = name != TARGET_ONLY
+        known = not by_name[name].from_target_alone
         lines.append(
             Tried(
                 name,

@@ -23,7 +23,7 @@ from headstart.errors import InputError, unknown_name
 from headstart.evidence.gain import paired_interval
 
 #: Networks of pictures, folders of `--models`, and the side in pixels at which they are given pictures.
-PICTURE_MODELS = {"mobilenet_v1_0.25_128": 128, "mobilenet_v1_0.5_160": 128, "mobilenet_v1_0.75_192": 96}
+PICTURE_MODELS = {"mobilenet_v1_0.25_128": 128, "mobilenet_v1_0.5_160": 96, "mobilenet_v1_0.75_192": 96}
 TEXT_MODEL, TOKENS = "bundled:minilm-l6", 64
 #: Strategies of each modality with what they are set to, see the note above.
 STRATEGIES: dict[str, dict[str, dict[str, Any]]] = {
@@ -32,7 +32,7 @@ STRATEGIES: dict[str, dict[str, dict[str, Any]]] = {
         "fine-tune": {"lr": 3e-5, "head_lr": 1e-2},
         "lp-ft": {"lr": 3e-5},
         "l2-sp": {"lr": 3e-5, "head_lr": 1e-2},
-        "lora": {"lr": 3e-4, "head_lr": 1e-2},
+        "lora": {"lr": 1e-3, "head_lr": 1e-2},
         "from-scratch": {"lr": 1e-2, "head_lr": 1e-2},
     },
     "text": {

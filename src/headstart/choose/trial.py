@@ -50,19 +50,14 @@ class Trial:
             "rows, Nadeau-Bengio corrected interval"
         )
 
-    def against(self, alone: Sequence[str]) -> Trial:
-        """Return the trial with the best of several models of the target alone for the baseline, without the others.
+    def only(self, names: Sequence[str]) -> Trial:
+        """Return the trial of these candidates, in this order."""
+        at = [self.names.index(name) for name in names]
+        return replace(self, names=list(names), utilities=self.utilities[at], seconds=[self.seconds[c] for c in at])
 
-        Chosen by what the rest is compared with: a transfer that gains over the best gains over each.
-        """
-        best = max(alone, key=self.score)
-        kept = [self.names.index(name) for name in (best, *(name for name in self.names if name not in alone))]
-        return replace(
-            self,
-            names=[self.names[c] for c in kept],
-            utilities=self.utilities[kept],
-            seconds=[self.seconds[c] for c in kept],
-        )
+    def renamed(self, names: Sequence[str]) -> Trial:
+        """Return the trial with other names for its candidates."""
+        return replace(self, names=list(names))
 
     def score(self, name: str) -> float:
         """Return a candidate's mean utility over all splits."""

@@ -60,7 +60,7 @@ def render(document: dict[str, Any]) -> str:
         tiles=_tiles(document, figures),
         ruler=_ruler(document["gain"]),
         guard_means=GUARDS.get(document["settings"].get("guard", ""), ""),
-        transfers=sum(line["name"] != TARGET_ONLY for line in tried),
+        transfers=sum(not line["name"].startswith(TARGET_ONLY) for line in tried),
         gain_charts=_gain_charts(document, tried, figures),
         curve_charts=_curve_charts(document, figures),
         worth=_worth(document),
