@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import record
@@ -35,7 +36,7 @@ def main():
     parser.add_argument("--data", type=Path, help="folder with amazon_reviews/*.csv, cut into sentences")
     parser.add_argument("--pictures", type=int, default=256)
     parser.add_argument("--sentences", type=int, default=5000)
-    parser.add_argument("--only", choices=["pictures", "texts", "memory"])
+    parser.add_argument("--only", choices=["pictures", "texts", "memory", "probe"])
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory_of:
@@ -51,6 +52,8 @@ def main():
             figures["pictures"] = shown(pictures(Path(folder), arguments.pictures))
         if arguments.only in (None, "texts"):
             figures["texts"] = shown(texts(Path(folder), sentences(arguments.data, arguments.sentences)))
+        if arguments.only in (None, "probe"):
+            figures["probe"] = shown(probe(Path(folder), arguments.data))
     figures["load_after"] = os.getloadavg()[0]
     record.write("features_per_second", figures)
 
@@ -154,6 +157,37 @@ def sentences(data, n):
             for row in csv.DictReader(file):
                 found += [part.strip() for part in re.split(r"(?<=[.!?])\s+", row["text"]) if part.strip()]
     return [found[i] for i in rng.permutation(len(found))[:n]]
+
+
+def probe(folder, data, n=2533):
+    """Time a probe on pictures whose features are in the cache, and LP-FT's beginning after that.
+
+    The pictures are those of Office-Caltech10, or generated ones of ten classes by how large their features are.
+    """
+    os.environ["HEADSTART_CACHE"] = str(folder / "cache-of-probe")
+    from headstart.backbones import backbone
+    from headstart.models.fine_tuning import LPFT, LinearProbe
+
+    model = backbone("bundled:efficientnet-lite0")
+    found = None if data is None else data / "office_caltech10_images"
+    paths = generated(folder / "of-probe", n) if found is None else sorted(map(str, found.glob("*/*/*.jpg")))
+    F, first = timed(lambda: model.features(paths))
+    size = F.mean(axis=1)
+    y = np.digitize(size, np.quantile(size, np.arange(0.1, 1, 0.1)))
+    if found is not None:
+        y = np.array([Path(path).parent.name for path in paths])
+    _, seconds = timed(lambda: LinearProbe(model).fit(paths, y))
+    kind = type(model.network)
+    with mock.patch.object(kind, "features", autospec=True, side_effect=kind.features) as asked:
+        _, begun = timed(lambda: LPFT(model, epochs=0).fit(paths, y))
+    return {
+        "items": len(paths),
+        "classes": len(np.unique(y)),
+        "first_features_seconds": first,
+        "probe_seconds": seconds,
+        "lp_ft_without_a_step_seconds": begun,
+        "batches_through_the_network_again": asked.call_count,
+    }
 
 
 def memory(folder):

@@ -464,7 +464,7 @@ def _delivered(
     card = {
         "method": type(method).__name__,
         "family": str(method.family),
-        "learner": type(learner).__name__,
+        "learner": type(method if method.needs.items else learner).__name__,
         "target": target.name,
         "label": plan.label,
         "columns": target.X.shape[1],
