@@ -12,10 +12,11 @@ from sklearn.svm import SVC, LinearSVC
 
 from headstart import Domain, Transfer
 from headstart.checks import check_method
-from headstart.delivery import Plan, pack, read_parcel, unpack
+from headstart.delivery import Plan
 from headstart.errors import InputError, NeedsError
 from headstart.kernels import rbf
 from headstart.models.adaptive_svm import AdaptiveSVM, SourceScores, solve_box_qp
+from headstart.parcel import pack, read_parcel, unpack
 
 
 class Fixed:

@@ -15,7 +15,7 @@ from headstart import Domain, Transfer, catalogue
 from headstart.catalogue import Entry
 from headstart.choose import shortlist
 from headstart.cli import run_command
-from headstart.delivery import Plan, read_parcel
+from headstart.delivery import Plan
 from headstart.domain import missing
 from headstart.errors import InputError, NeedsError, StoreError
 from headstart.evidence import measure_shift
@@ -23,6 +23,7 @@ from headstart.features import CORAL, DirectStandardization
 from headstart.features.base import FeatureMethod
 from headstart.mapping import AffineMap
 from headstart.method import Needs, unmet_needs
+from headstart.parcel import read_parcel
 
 QUICK = {"repeats": 2, "curve_draws": 0}
 PAIRED = "direct-standardization"
@@ -426,6 +427,7 @@ def test_the_command_line_runs_between_files_with_other_columns(files, capsys):
     assert f"{PAIRED} is delivered" in printed
     assert {path.name for path in (files / "out").iterdir()} == {
         "model",
+        "model_card.md",
         "predictions.csv",
         "report.html",
         "result.json",

@@ -9,12 +9,13 @@ from sklearn.tree import DecisionTreeClassifier
 
 from headstart import Domain, Transfer
 from headstart.checks import check_method
-from headstart.delivery import Plan, pack, read_parcel, unpack
+from headstart.delivery import Plan
 from headstart.errors import InputError, NeedsError
 from headstart.method import carry_and_learn, learn_and_extract
 from headstart.models.transfer_forest import TransferForest
 from headstart.models.transfer_tree import TransferTree, best_threshold, ser, strut
 from headstart.models.trees import Growing, Tree, as_tree, labelled_rows
+from headstart.parcel import pack, read_parcel, unpack
 
 GROWING = Growing(max_depth=None, min_samples_leaf=1, max_features=None)
 CLASSIFIER = LogisticRegression()

@@ -29,9 +29,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 from headstart import Domain, Transfer
 from headstart.checks import check_method, check_order_of_rows, check_same_seed_same_answer
-from headstart.delivery import Plan, pack, read_parcel, unpack
+from headstart.delivery import Plan
 from headstart.errors import InputError, NeedsError
 from headstart.models.warm_start import WarmStart, in_own_order
+from headstart.parcel import pack, read_parcel, unpack
 
 LINEAR = [
     LogisticRegression(tol=1e-10, max_iter=20000),

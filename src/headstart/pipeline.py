@@ -14,13 +14,14 @@ from sklearn.base import clone
 from headstart.catalogue import make, travelling_names
 from headstart.choose import Candidate, shortlist
 from headstart.choose.candidates import TARGET_ONLY, from_parcel, reading
-from headstart.delivery import Parcel, Plan, described, pack, read_parcel, without_rows
+from headstart.delivery import Plan, described
 from headstart.domain import ITEMS, Domain, Task, known_labels, require_classes, require_learnable, stack
 from headstart.errors import InputError, NeedsError, listed, unknown_name
 from headstart.evidence import measure_shift
 from headstart.evidence.gain import metric_for
 from headstart.learners import make_learner
 from headstart.method import Method, require
+from headstart.parcel import Parcel, pack, read_parcel, without_rows
 from headstart.readers import align
 from headstart.readers.columns import SPACES, align_spaces
 from headstart.result import Result

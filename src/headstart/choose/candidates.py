@@ -9,10 +9,11 @@ from typing import Any
 from sklearn.base import clone
 
 from headstart.catalogue import make, name_of, names_in, standard_names
-from headstart.delivery import Model, Parcel, Plan, fit_target_only, fit_together, pack, unpack
+from headstart.delivery import Model, Plan, fit_target_only, fit_together
 from headstart.domain import Domain, paired_rows
 from headstart.errors import NeedsError
 from headstart.method import Family, Method, unannounced, unmet_needs
+from headstart.parcel import Parcel, pack, unpack
 
 TARGET_ONLY = "target-only"
 

@@ -57,7 +57,7 @@ def carry(
     require_free(out, force)
     from headstart import pipeline
     from headstart.catalogue import make
-    from headstart.delivery import read_parcel
+    from headstart.parcel import read_parcel
 
     parcel = read_parcel(knowledge, make)
     reading = {
