@@ -17,14 +17,17 @@ from headstart.backbones.torch_network import TorchNetwork, tensors_of
 from headstart.domain import Domain
 from headstart.errors import InputError, NeedsError, StoreError
 from headstart.method import four_steps
+from headstart.models.fine_tuning.about import trained
 from headstart.models.fine_tuning.adapter import Adapter
 from headstart.models.fine_tuning.fine_tune import FineTune
 from headstart.models.fine_tuning.ia3 import IA3
 from headstart.models.fine_tuning.linear_probe import LinearProbe
 from headstart.models.fine_tuning.lora import LoRA
-from headstart.models.fine_tuning.model_card import model_card, trained
+from headstart.models.fine_tuning.model_card import model_card
 from headstart.models.fine_tuning.peft_layers import adaptable
-from headstart.models.fine_tuning.tuned import TunedNetwork, probes_of
+from headstart.models.fine_tuning.probing import probes_of
+from headstart.models.fine_tuning.tuned import TunedNetwork
+from headstart.models.fine_tuning.tuned_onnx import write_onnx
 from headstart.store import dump_part, load_part
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film", "a", "the", "very"]
@@ -505,7 +508,7 @@ def test_onnxruntime_gives_the_scores_of_a_network_of_pictures(strategy, tmp_pat
     onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     X, y = pictures()
     tuned = strategy(small(), epochs=2, lr=1e-2).fit(X, y).tuned_
-    tuned.to_onnx(tmp_path / "out.onnx")
+    write_onnx(tuned, tmp_path / "out.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "out.onnx"))
     (found,) = session.run(["scores"], tuned.base.preparation(X))
     with torch.no_grad():
@@ -526,7 +529,7 @@ def test_onnxruntime_gives_the_scores_of_a_network_of_pictures(strategy, tmp_pat
 def test_onnxruntime_gives_the_scores_of_texts_of_any_length(strategy, texts, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     tuned = strategy(texts, epochs=2, lr=1e-2).fit(SENTENCES, SAID).tuned_
-    tuned.to_onnx(tmp_path / "out.onnx")
+    write_onnx(tuned, tmp_path / "out.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "out.onnx"))
     for some in (SENTENCES, SENTENCES[:1], ["a very very very very good film"] * 3):
         batch = texts.preparation(some)
@@ -544,7 +547,7 @@ def test_a_file_whose_scores_are_not_torchs_is_not_written(tmp_path, monkeypatch
     for wrong in (lambda found: found + 0.01, lambda found: found * np.nan, lambda found: found[:, :2]):
         monkeypatch.setattr(tuned_onnx, "_scores", lambda path, batch, wrong=wrong: wrong(right(path, batch)))
         with pytest.raises(StoreError, match="nothing was written"):
-            tuned.to_onnx(tmp_path / "out.onnx")
+            write_onnx(tuned, tmp_path / "out.onnx")
         assert list(tmp_path.iterdir()) == []
 
 
@@ -557,7 +560,7 @@ def test_a_network_that_torch_cannot_write_down_is_told_of_in_one_line(tmp_path)
 
     tuned = LinearProbe(of_layers(lambda: nn.Conv2d(3, 1, 1), Strange, width=12)).fit(*pictures()).tuned_
     with pytest.raises(NeedsError, match="can't write it as ONNX") as caught:
-        tuned.to_onnx(tmp_path / "out.onnx")
+        write_onnx(tuned, tmp_path / "out.onnx")
     assert "\n" not in str(caught.value)
 
 
@@ -568,7 +571,7 @@ def test_a_card_says_what_is_known_and_what_is_not():
     X, y = pictures()
     strategy = LoRA(small(), epochs=2).fit(X, y)
     tuned = TunedNetwork(strategy.tuned_.reader, strategy.classes_, strategy.tuned_.values, trained(strategy, y))
-    page = tuned.card()
+    page = model_card(tuned)
     assert page.startswith("# small, tuned\n\nTakes pictures, gives one of 3 classes: `blue`, `green`, `red`.")
     for said in (
         "- licence: none",
@@ -588,7 +591,7 @@ def test_a_card_says_what_is_known_and_what_is_not():
     measured = model_card(tuned, measured={"accuracy on 36 pictures": "0.97"})
     assert "- accuracy on 36 pictures: 0.97" in measured
     assert "Nothing was measured" not in measured
-    bare = TunedNetwork(strategy.tuned_.reader, strategy.classes_, strategy.tuned_.values).card()
+    bare = model_card(TunedNetwork(strategy.tuned_.reader, strategy.classes_, strategy.tuned_.values))
     assert "How it was trained was not recorded; 1,080 numbers of the body differ" in bare
 
 
@@ -597,5 +600,5 @@ def test_how_it_was_trained_travels_with_the_folder(tmp_path):
     strategy = Adapter(small(), epochs=1).fit(X, y)
     tuned = TunedNetwork(strategy.tuned_.reader, strategy.classes_, strategy.tuned_.values, trained(strategy, y))
     tuned.save(tmp_path / "tuned")
-    assert TunedNetwork.load(tmp_path / "tuned", model=small()).card() == tuned.card()
+    assert model_card(TunedNetwork.load(tmp_path / "tuned", model=small())) == model_card(tuned)
     assert load_part(dump_part(tuned), "here").about == tuned.about

@@ -22,9 +22,10 @@ def export(
     """
     require_new(output, force)
     from headstart.delivery import load
+    from headstart.models.fine_tuning import write_onnx
 
     loaded = load(model)
     if not loaded.takes_items:
         raise NeedsError(f"{model}: holds no trained network but {loaded.card.get('name')}; use headstart predict")
-    loaded.predictor.to_onnx(output)
+    write_onnx(loaded.predictor, output)
     print(f"{output}: {output.stat().st_size:,} bytes, scores of {len(loaded.classes_)} classes")

@@ -18,9 +18,11 @@ from headstart.models.fine_tuning.linear_probe import LinearProbe
 from headstart.models.fine_tuning.lora import LoRA
 from headstart.models.fine_tuning.lp_ft import LPFT
 from headstart.models.fine_tuning.lwf import LwF
+from headstart.models.fine_tuning.model_card import model_card
 from headstart.models.fine_tuning.soup import Soup
 from headstart.models.fine_tuning.stoch_norm import StochNorm
 from headstart.models.fine_tuning.tuned import TunedNetwork
+from headstart.models.fine_tuning.tuned_onnx import write_onnx
 
 __all__ = [
     "BSS",
@@ -44,4 +46,6 @@ __all__ = [
     "Soup",
     "StochNorm",
     "TunedNetwork",
+    "model_card",
+    "write_onnx",
 ]

@@ -6,7 +6,8 @@ from typing import Any
 
 from headstart.errors import InputError
 from headstart.models.fine_tuning.fine_tune import FineTune
-from headstart.models.fine_tuning.tuned import ADAPTERS, probes_of
+from headstart.models.fine_tuning.probing import probes_of
+from headstart.models.fine_tuning.tuned import ADAPTERS
 
 # peft has no adapters of this kind: the modules are our own, in adapter_modules.py.
 

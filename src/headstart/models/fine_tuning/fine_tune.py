@@ -18,9 +18,9 @@ from headstart.backbones.transformer import BackboneFeatures
 from headstart.domain import Domain
 from headstart.errors import InputError
 from headstart.method import Family, Knowledge, Method, Needs
+from headstart.models.fine_tuning.about import trained
 from headstart.models.fine_tuning.freeze_plan import FreezePlan
 from headstart.models.fine_tuning.held_out import held_out
-from headstart.models.fine_tuning.model_card import trained
 from headstart.models.fine_tuning.progress_bar import Progress, shown, untold
 from headstart.models.fine_tuning.settings import Settings, epochs_of
 from headstart.models.fine_tuning.tuned import TunedNetwork, opened

@@ -11,8 +11,7 @@ import numpy as np
 
 from headstart.backbones import Backbone, backbone
 from headstart.backbones.backbone import items_of
-from headstart.backbones.network import probes, softmax
-from headstart.backbones.preparation import PicturePreparation, Preparation
+from headstart.backbones.network import softmax
 from headstart.backbones.transformer import BackboneFeatures
 from headstart.errors import NeedsError, StoreError
 
@@ -39,7 +38,7 @@ class TunedNetwork:
         the pretrained model has not, have names "body.adapters.BLOCK.down.weight" and the like, with "/" for each dot
         in the block's.
     about : dict, optional
-        How it was trained, in plain JSON types, for its card: see `headstart.models.fine_tuning.model_card.trained`.
+        How it was trained, in plain JSON types, for its card: see `headstart.models.fine_tuning.model_card`.
 
     Examples
     --------
@@ -155,22 +154,6 @@ class TunedNetwork:
         wide[at], offsets[at] = W, b
         return type(self)(self.reader, classes, {**self.values, HEAD[0]: wide, HEAD[1]: offsets}, self.about)
 
-    def to_onnx(self, path: str | Path) -> None:
-        """Write the whole network, from prepared pictures or texts to the scores of its classes, as an ONNX file.
-
-        The file's metadata say which classes the scores are of, and how pictures or texts are prepared.
-
-        Raises
-        ------
-        NeedsError
-            When onnx or onnxruntime is missing, or torch can't write the network down.
-        StoreError
-            When onnxruntime gives other scores than torch.
-        """
-        from headstart.models.fine_tuning.tuned_onnx import write_onnx
-
-        write_onnx(self, Path(path))
-
     def save(self, folder: str | Path, *, check_on: Any = None) -> None:
         """Save to a new folder, without pickle: a manifest and the values; the pretrained model is only named.
 
@@ -249,12 +232,6 @@ class TunedNetwork:
         classes = manifest["classes"]
         return cls(reader, np.array(classes["names"], dtype=classes["type"]), load(values), manifest["about"])
 
-    def card(self) -> str:
-        """Return a model card in Markdown: what it was made from and how, what it takes and gives."""
-        from headstart.models.fine_tuning.model_card import model_card
-
-        return model_card(self)
-
     def __getstate__(self) -> dict[str, Any]:
         # The torch network is never copied or saved with this: it is put together again.
         return {name: value for name, value in vars(self).items() if name != "_backbone"}
@@ -272,13 +249,6 @@ def _adapters_in(values: dict[str, np.ndarray]) -> dict[str, tuple[int, int]]:
         for name, value in values.items()
         if name.startswith(ADAPTERS) and name.endswith(ending)
     }
-
-
-def probes_of(preparation: Preparation) -> dict[str, np.ndarray]:
-    """Return two prepared pictures, or two prepared texts of unequal length, on which networks are compared."""
-    if isinstance(preparation, PicturePreparation):
-        return {"pixels": probes(preparation.height, preparation.width)}
-    return preparation(["a short text", "a text that is somewhat longer than the other one"])
 
 
 def opened(model: str | Backbone | BackboneFeatures) -> Backbone:

@@ -1,4 +1,4 @@
-"""A tuned network, body and head, as an ONNX file. Only the export imports this."""
+"""A tuned network, body and head, as an ONNX file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from headstart.backbones.runtimes import MAKERS, UnfitError, known
 from headstart.backbones.torch_network import TorchNetwork
 from headstart.errors import NeedsError, StoreError
-from headstart.models.fine_tuning.tuned import probes_of
+from headstart.models.fine_tuning.probing import probes_of
 from headstart.store.folder import staged_file
 from headstart.version import __version__
 
@@ -22,8 +22,29 @@ if TYPE_CHECKING:
 ROUNDING = 1e-4
 
 
-def write_onnx(tuned: TunedNetwork, path: Path) -> None:
-    """Write a tuned network as an ONNX file and compare its scores with torch's; see `TunedNetwork.to_onnx`."""
+def write_onnx(tuned: TunedNetwork, path: str | Path) -> None:
+    """Write a whole tuned network, from prepared pictures or texts to the scores of its classes, as an ONNX file.
+
+    The file's metadata say which classes the scores are of, and how pictures or texts are prepared.
+
+    Parameters
+    ----------
+    tuned : TunedNetwork
+    path : path
+        The file to write; what is there is replaced when the new one is whole and right.
+
+    Raises
+    ------
+    NeedsError
+        When onnx or onnxruntime is missing, or torch can't write the network down.
+    StoreError
+        When onnxruntime gives other scores than torch.
+
+    Examples
+    --------
+    >>> write_onnx(FineTune().fit(["cat.jpg", "cup.jpg"], ["cat", "cup"]).tuned_, "network.onnx")    # doctest: +SKIP
+    """
+    path = Path(path)
     known("onnxruntime")
     import onnx
 
