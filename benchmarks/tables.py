@@ -20,7 +20,32 @@ PUBLISHED = {
 }
 
 ERROR = ("mean error of f", "{:.4f}")
+ACCURACY, DIFFERENCE = "{0[0]:.1f} ({0[1]:.1f} to {0[2]:.1f})", "{0[0]:+.1f} ({0[1]:+.1f} to {0[2]:+.1f})"
+
+
+def of_models(labels, unit, form):
+    """Return the columns of a table of strategies, by number of labels."""
+    names = {"data": ("data", "{}"), "model": ("model", "{}"), "strategy": ("strategy", "{}")}
+    whole = {"all": ("all of them", form)} if form == DIFFERENCE else {}
+    return names | {str(n): (f"{n} {unit}", form) for n in labels} | whole
+
+
 COLUMNS = {
+    **{
+        f"{file} {part}": of_models(labels, unit, DIFFERENCE if "over" in part else ACCURACY)
+        for file, labels, unit in (
+            ("models_pictures", (1, 3, 5, 10, 20), "a class"),
+            ("models_texts", (8, 32, 128, 512), "labels"),
+        )
+        for part in (
+            "inside",
+            "outside",
+            "inside over fine-tune",
+            "outside over fine-tune",
+            "inside over linear-probe",
+            "outside over linear-probe",
+        )
+    },
     "mapping turn": {
         "anchors": ("anchors", "{}"),
         "median error of f": ("median error of f", "{:.3f}"),

@@ -24,6 +24,8 @@ from headstart.evidence.gain import paired_interval
 
 #: Networks of pictures, folders of `--models`, and the side in pixels at which they are given pictures.
 PICTURE_MODELS = {"mobilenet_v1_0.25_128": 128, "mobilenet_v1_0.5_160": 96, "mobilenet_v1_0.75_192": 96}
+#: The network whose frozen features others have measured on whole domains.
+WIDEST = "mobilenet_v1_1.0_224"
 TEXT_MODEL, TOKENS = "bundled:minilm-l6", 64
 #: Strategies of each modality with what they are set to, see the note above.
 STRATEGIES: dict[str, dict[str, dict[str, Any]]] = {
@@ -45,6 +47,8 @@ STRATEGIES: dict[str, dict[str, dict[str, Any]]] = {
 }
 #: Steps that training makes of as many epochs as it takes, 20 at most.
 STEPS, MOST_EPOCHS, BATCH = 60, 20, 16
+#: Stands for all numbers of labels.
+ALL_SIZES = 0
 #: What the others are compared with, pair by pair.
 REFERENCES = ("linear-probe", "fine-tune")
 
@@ -71,6 +75,8 @@ class Cell:
 @dataclass(frozen=True)
 class Line:
     """One strategy with so many labels, over places and draws: accuracies and differences with 95 % intervals.
+
+    With `labels` 0 the mean over all numbers of labels, of which a small domain may lack the larger ones.
 
     The units are places in the domain and pairs of places out of it, each averaged over its draws; where there is one
     place, the draws. Units share rows and networks, so the intervals are somewhat too narrow.
@@ -116,19 +122,50 @@ def measure(asked: Asked, show: Callable[[Shown], None]) -> dict[str, Any]:
             if any(getattr(line, side) for line in of):
                 show(_table(of, side))
     return {
+        **_frozen(asked, show, sets),
         "settings": {"strategies": STRATEGIES, "steps": STEPS, "most_epochs": MOST_EPOCHS, "batch": BATCH},
         "models": {**PICTURE_MODELS, TEXT_MODEL: TOKENS},
         "protocols": {name: EXAMS[name].protocol for name in sets},
         "lines": [vars(line) for line in lines],
+        **{side: wide(lines, side) for side in ("inside", "outside")},
+        **{
+            f"{side} over {reference}": wide(lines, side, reference)
+            for side in ("inside", "outside")
+            for reference in REFERENCES
+        },
         "cells": [asdict(cell) for cell in cells],
     }
+
+
+def _frozen(asked: Asked, show: Callable[[Shown], None], sets: Sequence[str]) -> dict[str, Any]:
+    """Measure a probe of the widest network, frozen, learned from all rows of a domain: what others have measured."""
+    from headstart import backbone
+    from headstart.models.fine_tuning import LinearProbe
+    from headstart.readers.pictures import read_folders
+
+    if "office" not in sets or asked.models is None or not (asked.models / WIDEST).is_dir():
+        return {}
+    domains = read_folders(asked.data / EXAMS["office"].needs)
+    base = backbone(f"hf:{asked.models / WIDEST}")
+    found = {}
+    for source, rows in domains.items():
+        probe = LinearProbe(base).fit(list(rows.X[:, 0]), rows.labels)
+        for target, others in domains.items():
+            if target != source:
+                right = probe.predict(list(others.X[:, 0])) == others.labels
+                found[f"{source} -> {target}"] = 100 * float(right.mean())
+    mean = float(np.mean(list(found.values())))
+    title = f"office, {WIDEST}: frozen, a probe learned from the whole source, accuracy in %; mean {mean:.1f}"
+    show(Shown(title, ["pair", "accuracy"], [[pair, f"{value:.1f}"] for pair, value in found.items()]))
+    return {"frozen": {"model": WIDEST, "mean": mean, "pairs": found}}
 
 
 def summarise(cells: Sequence[Cell]) -> list[Line]:
     """Return one line a data set, model, strategy and number of labels."""
     found: dict[tuple[str, str, str, int], list[Cell]] = {}
     for cell in cells:
-        found.setdefault((cell.data, cell.model, cell.strategy, cell.labels), []).append(cell)
+        for labels in (cell.labels, ALL_SIZES):
+            found.setdefault((cell.data, cell.model, cell.strategy, labels), []).append(cell)
     sides = {key: (_units(of, inside=True), _units(of, inside=False)) for key, of in found.items()}
     lines = []
     for key, of in found.items():
@@ -146,6 +183,17 @@ def summarise(cells: Sequence[Cell]) -> list[Line]:
         seconds = float(np.median([cell.seconds for cell in of]))
         lines.append(Line(data, model, strategy, labels, units, inside, outside, over[0], over[1], seconds))
     return lines
+
+
+def wide(lines: Sequence[Line], side: str, reference: str | None = None) -> list[dict[str, Any]]:
+    """Return a row for each data set, model and strategy: accuracies, or differences, by number of labels."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for line in lines:
+        found = getattr(line, side) if reference is None else getattr(line, f"{side}_over").get(reference)
+        if found is not None:
+            names = {"data": line.data, "model": line.model, "strategy": line.strategy}
+            rows.setdefault((line.data, line.model, line.strategy), names)[str(line.labels or "all")] = found
+    return list(rows.values())
 
 
 def _units(cells: Sequence[Cell], *, inside: bool) -> dict[object, float]:
@@ -225,7 +273,7 @@ def _short(accuracy: dict[str, float]) -> str:
 
 
 def _table(lines: Sequence[Line], side: str) -> Shown:
-    sizes = list(dict.fromkeys(line.labels for line in lines))
+    sizes = list(dict.fromkeys(line.labels for line in lines if line.labels != ALL_SIZES))
     rows = []
     for strategy in dict.fromkeys(line.strategy for line in lines):
         of = {line.labels: getattr(line, side) for line in lines if line.strategy == strategy}
