@@ -54,6 +54,7 @@ def main():
             figures["texts"] = shown(texts(Path(folder), sentences(arguments.data, arguments.sentences)))
         if arguments.only in (None, "probe"):
             figures["probe"] = shown(probe(Path(folder), arguments.data))
+    figures["lines"] = [{"what": what, **figures[what]} for what in ("pictures", "texts") if what in figures]
     figures["load_after"] = os.getloadavg()[0]
     record.write("features_per_second", figures)
 

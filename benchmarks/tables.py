@@ -46,6 +46,16 @@ COLUMNS = {
             "outside over linear-probe",
         )
     },
+    "features_per_second": {
+        "what": ("what", "{}"),
+        "items": ("items", "{:,}"),
+        "plain_per_second": ("plain loop, a second", "{:.0f}"),
+        "ours_per_second": ("ours, a second", "{:.0f}"),
+        "times_faster": ("times faster", "{:.1f}"),
+        "first_run_seconds": ("first run, s", "{:.1f}"),
+        "from_cache_seconds": ("again, from the cache, s", "{:.3f}"),
+        "cache_share_of_first": ("share", "{:.2%}"),
+    },
     "mapping turn": {
         "anchors": ("anchors", "{}"),
         "median error of f": ("median error of f", "{:.3f}"),

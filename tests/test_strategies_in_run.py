@@ -126,6 +126,13 @@ def test_a_table_is_no_food_for_networks():
         headstart.run(source, target, methods=["lp_ft"])
 
 
+def test_a_strategy_that_lacks_something_is_refused_by_name_and_left_out_of_a_group(domains, checkpoint):  # noqa: F811
+    with pytest.raises(NeedsError, match="distill needs a teacher: name a pretrained network"):
+        headstart.run(domains["studio"], domains["street"], methods=["lp-ft", "distill"], model=checkpoint)
+    with pytest.raises(NeedsError, match="LwF needs a network with a head of its own"):
+        headstart.run(domains["studio"], domains["street"], methods=["lwf"], model=checkpoint)
+
+
 def test_groups_of_methods_leave_networks_out_unless_they_are_asked_for():
     strategies = names_in(STRATEGIES)
     assert {"lp-ft", "fine-tune", "linear-probe"} <= set(strategies)

@@ -101,6 +101,12 @@ class Distill(FineTune):
         teacher = settings.pop("teacher")
         return type(self)(teacher=teacher, **{name: clone(value, safe=False) for name, value in settings.items()})
 
+    def refuses(self, learner: Any) -> str | None:
+        """Say that there is no teacher, before anything is trained."""
+        if self.teacher is not None:
+            return None
+        return "needs a teacher: name a pretrained network (distill:teacher=hf:FOLDER), or give a fitted strategy"
+
     def _facts(self) -> dict[str, Any]:
         told = getattr(self, "teacher_", None)
         return {**super()._facts(), "teacher": None if told is None else _hash_of(told)}
