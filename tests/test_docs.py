@@ -49,6 +49,7 @@ ELSEWHERE = (
     "scp ",
     "headstart demo",
     "headstart bench",
+    "headstart classify elephant.jpg",
     "headstart run photos",
     "headstart export out/model network.onnx",
     "headstart run books",
