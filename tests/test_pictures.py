@@ -268,7 +268,9 @@ def test_a_run_reads_every_picture_once_and_delivers_a_model_of_pictures(world, 
     assert result.model.card["reads"]["model"] == checkpoint
     assert result.settings["reads"]["weights"] == result.model.reader.weights_
     loaded = headstart.load(tmp_path / "out" / "model")
-    told = pd.read_csv(tmp_path / "out" / "predictions.csv")["prediction"].tolist()
+    written = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    told = written["prediction"].tolist()
+    assert written["picture"].tolist() == headstart.read(world / "street").X[:, 0].tolist()
     assert loaded.predict(both["street"]).tolist() == told
     assert loaded.predict(both["street"].X[:, 0].tolist()).tolist() == told
 

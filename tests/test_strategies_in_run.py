@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
-from test_pictures import checkpoint, own_cache, photos, world  # noqa: F401  (fixtures)
+from test_pictures import checkpoint, own_cache, photos, save_vit, world  # noqa: F401  (fixtures)
 
 import headstart
 from headstart import Domain
 from headstart.catalogue import STRATEGIES, names_in, strategy_of
 from headstart.choose.candidates import TARGET_ONLY
 from headstart.cli import run_command
-from headstart.errors import NeedsError
+from headstart.errors import NeedsError, StoreError
 from headstart.models.fine_tuning import L2SP, LPFT, TunedNetwork
+from headstart.parcel import found_at
 from headstart.readers import read_domains
 
 pytest.importorskip("PIL.Image")
@@ -239,3 +240,24 @@ def test_target_only_is_the_best_that_the_target_gives_alone(domains, checkpoint
     assert any("target-only is lp-ft on the target's labels" in note for note in found.notes)
     if found.decision.delivered == TARGET_ONLY:
         assert found.model.takes_items
+
+
+def test_a_pretrained_model_may_have_moved_but_not_changed(result, domains, checkpoint, tmp_path):  # noqa: F811
+    from shutil import copytree
+
+    place = checkpoint.removeprefix("hf:")
+    moved, other = tmp_path / "moved", tmp_path / "other"
+    copytree(place, moved)
+    save_vit(other, seed=9)
+    folder = result.save(tmp_path / "out") / "model"
+    pictures = list(domains["street"].X[:4, 0])
+    again = headstart.load(folder, model=f"hf:{moved}")
+    np.testing.assert_array_equal(again.predict_proba(pictures), result.model.predict_proba(pictures))
+    with pytest.raises(StoreError, match="bring those back"):
+        headstart.load(folder, model=f"hf:{other}").predict(pictures)
+    parcel = headstart.learn(domains["studio"], LPFT(**QUICK), model=checkpoint)
+    told = found_at(parcel, f"hf:{moved}")
+    assert told.knowledge.parts["network"] is told.plan.reader
+    found = headstart.carry(told, domains["street"], guard="off", folds=3)
+    assert found.settings["reads"]["model"] == f"hf:{moved}"
+    np.testing.assert_allclose(found.model.predict_proba(pictures), result.model.predict_proba(pictures), atol=1e-6)

@@ -200,16 +200,33 @@ class Model:
         write_folder(Path(folder), "model", manifest, files)
 
 
-def load(folder: str | Path) -> Model:
+def load(folder: str | Path, *, model: str | None = None) -> Model:
     """Load a model that `Model.save` or `headstart run` wrote.
+
+    Parameters
+    ----------
+    folder : path
+    model : str, optional
+        Where the pretrained model that reads pictures or texts is now; by default where it was. It is refused if its
+        weights are others.
 
     Raises
     ------
+    InputError
+        When a pretrained model is named, and the model takes tables.
     StoreError
         When the folder was changed, comes from a newer headstart, or names a type that is not trusted.
     """
     manifest, files = read_folder(Path(folder), "model")
-    return _model_from(manifest, files, str(folder))
+    loaded = _model_from(manifest, files, str(folder))
+    if model is None:
+        return loaded
+    if loaded.reader is None:
+        raise InputError(f"{folder}: takes tables, which no pretrained model reads; leave model=... (--model) out")
+    reader = loaded.reader.found_at(model)
+    if loaded.takes_items:
+        loaded.predictor.reader = reader
+    return replace(loaded, reader=reader)
 
 
 def _model_from(manifest: dict[str, Any], files: dict[str, bytes], where: str) -> Model:

@@ -15,7 +15,7 @@ from sklearn.base import clone
 
 from headstart.delivery import READER, Model, Plan, delivered, described, reading_source_rows, versions
 from headstart.domain import Domain
-from headstart.errors import NeedsError, StoreError
+from headstart.errors import InputError, NeedsError, StoreError
 from headstart.method import Knowledge, Method, carry_and_learn, learn_and_extract, unannounced
 from headstart.readers import Vectorizer
 from headstart.store import dump_part, load_part, read_archive, write_archive
@@ -200,6 +200,21 @@ def read_parcel(path: str | Path, make: Callable[[str, dict[str, Any]], Method])
         raise StoreError(f"{path}: lacks a part ({error}); learn again") from error
     method = make(manifest["method"], parameters)
     return Parcel(method, learner, knowledge, vectorizer, plan, manifest["source"], columns=manifest.get("columns"))
+
+
+def found_at(parcel: Parcel, model: str) -> Parcel:
+    """Return knowledge whose pretrained model lies under another name here.
+
+    Raises
+    ------
+    InputError
+        When the knowledge is about tables.
+    """
+    if parcel.plan.reader is None:
+        raise InputError("the knowledge is about a table, which no pretrained model reads; leave --model out")
+    reader = parcel.plan.reader.found_at(model)
+    parts = {name: reader if isinstance(part, type(reader)) else part for name, part in parcel.knowledge.parts.items()}
+    return replace(parcel, plan=replace(parcel.plan, reader=reader), knowledge=replace(parcel.knowledge, parts=parts))
 
 
 def _arrays_of(manifest: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:

@@ -92,7 +92,11 @@ class Result:
     @property
     def predictions(self) -> pd.DataFrame:
         """Predictions of the delivered model for every row of the target, in order."""
-        return prediction_table(self.model, self.target, self.target)
+        table = prediction_table(self.model, self.target, self.target)
+        items, reader = self.target.items, self.model.reader
+        if reader is not None and reader.modality_ == "image" and items is not None:
+            table.insert(1, "picture", [item if isinstance(item, str) else None for item in items])
+        return table
 
     def document(self) -> dict[str, Any]:
         """Return everything but the model in plain JSON types."""

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from headstart.backbones.backbone import BATCH, Backbone
-from headstart.backbones.sources import backbone
+from headstart.backbones.sources import backbone, lasting
 from headstart.domain import ITEMS, Domain
 from headstart.errors import InputError, StoreError
 
@@ -79,6 +79,12 @@ class BackboneFeatures(TransformerMixin, BaseEstimator):
     def holding(cls, found: Backbone) -> BackboneFeatures:
         """Return the transformer of a model that is at hand already; a copy looks for it by its address."""
         return cls(found.address or found.card.name, options=found.options or None)._hold(found)
+
+    def found_at(self, model: str) -> BackboneFeatures:
+        """Return this with the same weights, looked for under another name: where the model lies on this machine."""
+        moved = type(self)(lasting(model), self.layer, self.batch_size)
+        moved.weights_, moved.modality_ = self.weights_, self.modality_
+        return moved
 
     def _hold(self, found: Backbone) -> BackboneFeatures:
         self._found = found

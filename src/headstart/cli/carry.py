@@ -37,6 +37,15 @@ def carry(
     pair: o.PairOption = None,
     picture: PictureOption = None,
     text: TextOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="Where the pretrained model that reads pictures or texts is here, such as hf:FOLDER; by default where "
+            "it was at the source.",
+            show_default=False,
+        ),
+    ] = None,
     spaces: o.SpacesOption = "auto",
     metric: o.MetricOption = None,
     guard: o.GuardOption = "strict",
@@ -57,9 +66,11 @@ def carry(
     require_free(out, force)
     from headstart import pipeline
     from headstart.catalogue import make
-    from headstart.parcel import read_parcel
+    from headstart.parcel import found_at, read_parcel
 
     parcel = read_parcel(knowledge, make)
+    if model is not None:
+        parcel = found_at(parcel, model)
     reading = {
         "task": parcel.plan.task,
         "categories": category or (),

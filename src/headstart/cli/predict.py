@@ -34,6 +34,15 @@ def predict(
     category: o.CategoryOption = None,
     picture: PictureOption = None,
     text: TextOption = None,
+    pretrained: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="Where the pretrained model that reads pictures or texts is now, such as hf:FOLDER; by default where "
+            "it was.",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the output file if it is there.")] = False,
 ) -> None:
     """Predict new target rows with a delivered model.
@@ -48,7 +57,7 @@ def predict(
     from headstart.result import prediction_table
     from headstart.store import staged_file
 
-    loaded = load(model)
+    loaded = load(model, model=pretrained)
     domain = _rows(loaded, files, categories=category or (), picture=picture, text=text)
     # Read once here: predictions and probabilities both take the features.
     table = prediction_table(loaded, loaded.features(domain))
