@@ -34,7 +34,8 @@ COLUMNS = {
     **{
         f"{file} {part}": of_models(labels, unit, DIFFERENCE if "over" in part else ACCURACY)
         for file, labels, unit in (
-            ("models_pictures", (1, 3, 5, 10, 20), "a class"),
+            ("models_office", (1, 3, 5, 10, 20), "a class"),
+            ("models_pacs", (1, 3, 5, 10, 20), "a class"),
             ("models_texts", (8, 32, 128, 512), "labels"),
         )
         for part in (
@@ -45,16 +46,6 @@ COLUMNS = {
             "inside over linear-probe",
             "outside over linear-probe",
         )
-    },
-    "features_per_second": {
-        "what": ("what", "{}"),
-        "items": ("items", "{:,}"),
-        "plain_per_second": ("plain loop, a second", "{:.0f}"),
-        "ours_per_second": ("ours, a second", "{:.0f}"),
-        "times_faster": ("times faster", "{:.1f}"),
-        "first_run_seconds": ("first run, s", "{:.1f}"),
-        "from_cache_seconds": ("again, from the cache, s", "{:.3f}"),
-        "cache_share_of_first": ("share", "{:.2%}"),
     },
     "mapping turn": {
         "anchors": ("anchors", "{}"),

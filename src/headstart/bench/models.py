@@ -178,7 +178,7 @@ def summarise(cells: Sequence[Cell]) -> list[Line]:
                 if reference != strategy and shared and other is not None:
                     differences = [sides[key][side][unit] - other[side][unit] for unit in shared]
                     over[side][reference] = paired_interval(np.array(differences))
-        inside, outside = (paired_interval(np.array(list(side.values()))) if side else None for side in sides[key])
+        inside, outside = (_accuracy(list(side.values())) if side else None for side in sides[key])
         units = max(len(side) for side in sides[key])
         seconds = float(np.median([cell.seconds for cell in of]))
         lines.append(Line(data, model, strategy, labels, units, inside, outside, over[0], over[1], seconds))
@@ -194,6 +194,12 @@ def wide(lines: Sequence[Line], side: str, reference: str | None = None) -> list
             names = {"data": line.data, "model": line.model, "strategy": line.strategy}
             rows.setdefault((line.data, line.model, line.strategy), names)[str(line.labels or "all")] = found
     return list(rows.values())
+
+
+def _accuracy(values: list[float]) -> tuple[float, float, float]:
+    """Return the mean with its interval; few places leave a wide one, but none beyond 0 and 100."""
+    mean, low, high = paired_interval(np.array(values))
+    return mean, max(low, 0.0), min(high, 100.0)
 
 
 def _units(cells: Sequence[Cell], *, inside: bool) -> dict[object, float]:
