@@ -60,9 +60,12 @@ class PicturePreparation:
 
     def __call__(self, items: Sequence[Any]) -> dict[str, np.ndarray]:
         """Return pixels, float32 of shape (n, 3, height, width)."""
-        return {"pixels": np.stack([self._one(item) for item in items])}
+        values = np.empty((len(items), 3, self.height, self.width), dtype=np.float32)
+        for item, into in zip(items, values, strict=True):
+            self._write(item, into)
+        return {"pixels": values}
 
-    def _one(self, item: Any) -> np.ndarray:
+    def _write(self, item: Any, into: np.ndarray) -> None:
         from PIL import Image
 
         picture = open_picture(item)
@@ -87,11 +90,12 @@ class PicturePreparation:
             )
             # A box that leaves the picture is filled with black.
             picture = picture.crop((left, top, left + self.width, top + self.height))
-        pixels = np.asarray(picture, dtype=np.float32)
-        if self.colours == "bgr":
-            pixels = pixels[:, :, ::-1]
-        values = (pixels - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(values.transpose(2, 0, 1))
+        pixels = np.asarray(picture)
+        # A colour has 256 values: what becomes of each is looked up.
+        levels = np.arange(256, dtype=np.float32)
+        for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
+            given = pixels[:, :, 2 - channel if self.colours == "bgr" else channel]
+            np.take((levels - np.float32(mean)) / np.float32(std), given, out=into[channel], mode="clip")
 
     def describe(self) -> dict[str, Any]:
         """Return what is done, in plain JSON types."""
