@@ -252,10 +252,20 @@ def find(name: str) -> Entry:
 
 
 def make(method: str | Method, parameters: dict[str, Any] | None = None) -> Method:
-    """Return a method by name, with parameters; a method that is one already comes back as it is."""
+    """Return a method by name, with parameters; a method that is one already comes back as it is.
+
+    Settings may stand in the name, after a colon.
+
+    Examples
+    --------
+    >>> make("tca:n_components=5,kernel=rbf")
+    TCA(kernel='rbf', n_components=5)
+    """
     if not isinstance(method, str):
         name_of(method)
         return method
+    if ":" in method:
+        return _with_settings(method)
     try:
         return find(method).load()(**(parameters or {}))
     except TypeError as error:
@@ -275,13 +285,18 @@ def strategy_of(text: str) -> Method:
     >>> strategy_of("l2_sp:epochs=3,alpha=0.5").get_params()["alpha"]
     0.5
     """
-    name, colon, rest = text.partition(":")
+    name = text.partition(":")[0]
     strategies = names_in(STRATEGIES) or []
     if name.replace("_", "-") not in strategies:
         raise NeedsError(unknown_name("strategy", name, strategies))
+    return make(text)
+
+
+def _with_settings(text: str) -> Method:
+    name, _, rest = text.partition(":")
     method = find(name).load()()
     known = method.get_params(deep=False)
-    for setting in rest.split(",") if colon else ():
+    for setting in rest.split(","):
         key, equals, value = (part.strip() for part in setting.partition("="))
         if not equals or key not in known:
             raise NeedsError(unknown_name("setting", key, sorted(known), name))

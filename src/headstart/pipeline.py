@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import clone
 
 from headstart.catalogue import make, travelling_names
-from headstart.choose import Candidate, shortlist
+from headstart.choose import Candidate, Kept, shortlist
 from headstart.choose.candidates import TARGET_ONLY, from_parcel, reading
 from headstart.delivery import Plan, described
 from headstart.domain import ITEMS, Domain, Task, known_labels, require_classes, require_learnable, stack
@@ -47,6 +47,8 @@ def run(
     repeats: int | None = None,
     curve_draws: int | None = None,
     budget: str | float | None = None,
+    trials: int = 1,
+    keep: str | Path | None = None,
     random_state: int = 0,
     n_jobs: int = 1,
     progress: Progress = silent,
@@ -70,15 +72,16 @@ def run(
         "auto" (logistic or ridge regression), "logistic", "ridge", "svm", "forest", "boosting", or a scikit-learn
         estimator.
     methods : sequence of str or Method, optional
-        Candidates: names, families ("instance-based"), "all", or methods with parameters of their own. By default the
+        Candidates: names, with settings as "tca:n_components=5" or without; families ("instance-based"), "all", or
+        methods with parameters of their own. By default the
         standard ones of the catalogue, see `headstart.methods()`. Of pictures and texts also strategies of fine-tuning
         ("lp-ft", or all of them: "fine-tuning"), which train the pretrained model itself: each is tried on the target
         alone too, and what is best without the source is then called target-only.
     metric : str, optional
         "accuracy" or "log loss"; "mean absolute error" or "mean squared error".
-    guard : {"strict", "lenient", "off"}
-        strict: target-only is delivered unless the transfer is shown to help. lenient: a transfer that looks like
-        helping and is not shown to hurt is delivered. off: the best-looking transfer is.
+    guard : {"strict", "warn", "off"}
+        strict: target-only is delivered unless the transfer is shown to help. warn: a transfer that looks like helping
+        and is not shown to hurt is delivered, with a warning. off: the best-looking transfer is.
     vectorizer : "auto", "passthrough" or transformer
         How rows become numbers; see `headstart.readers.Vectorizer`. Of pictures and texts, it is fitted on features.
     model : str or BackboneFeatures, optional
@@ -98,7 +101,14 @@ def run(
         Draws behind each point of the learning curve; 0 leaves the curve out. By default 5, where networks are trained
         none.
     budget : str or float, optional
-        Time for trying, such as "5m" or seconds; no further repeat begins after it.
+        Time for the whole run, such as "5m" or seconds. Each candidate is fitted once, those that take too long are
+        left out, the better ones are tried further, and no repeat begins that would not end in time. With less time
+        than one fit of target-only and of one transfer takes, it takes longer.
+    trials : int
+        Settings of the best three methods that are tried: 1 is the default's alone.
+    keep : path, optional
+        A file to which every fit's scores are written as they are made, and from which they are taken when the same
+        run begins anew.
     random_state : int
         The same number gives the same result.
     n_jobs : int
@@ -149,6 +159,8 @@ def run(
         random_state,
         n_jobs,
         progress,
+        trials=trials,
+        kept=None if keep is None else Kept(keep, [merged, target], plan),
     )
     with road.noting():
         road.notes.extend([*read.notes, *aligned.notes])

@@ -13,8 +13,9 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from headstart.catalogue import name_of
-from headstart.choose import GUARDS, Candidate, Decision, Trial, decide, try_all, try_without_labels
-from headstart.choose.candidates import TARGET_ONLY
+from headstart.choose import GUARDS, Candidate, Decision, Kept, Trial, decide, search, try_without_labels
+from headstart.choose.candidates import TARGET_ONLY, with_other_settings
+from headstart.choose.search import Searched
 from headstart.choose.unlabelled import rows_to_show_a_gain
 from headstart.delivery import Model, Plan, versions
 from headstart.domain import Domain
@@ -60,17 +61,22 @@ class Road:
         random_state: int,
         n_jobs: int,
         progress: Progress,
+        *,
+        trials: int = 1,
+        kept: Kept | None = None,
     ) -> None:
         if guard not in GUARDS:
             raise InputError(unknown_name("guard", guard, GUARDS))
         if folds < 2 or (repeats is not None and repeats < 1):
             raise InputError(f"folds must be 2 or more and repeats 1 or more, not {folds} and {repeats}")
+        if trials < 1:
+            raise InputError(f"trials must be 1 or more, not {trials}")
         self.plan, self.metric, self.guard = plan, metric, guard
+        self.trials, self.kept = trials, kept
         self.folds, self.repeats, self.curve_draws = folds, repeats, curve_draws
         self.random_state, self.n_jobs, self.progress = random_state, n_jobs, progress
         self.start = time.monotonic()
-        self.deadline = self.start + seconds_of(budget)
-        self.budget = budget
+        self.seconds, self.budget = seconds_of(budget), budget
         self.notes: list[str] = []
 
     @contextmanager
@@ -115,7 +121,10 @@ class Road:
         if measurable and all(candidate.from_target_alone for candidate in candidates):
             raise InputError("target-only alone is no transfer; name a method that transfers")
         if measurable:
-            trial = self._best_alone_first(self._try(candidates, target), by_name)
+            searched = self._search(candidates, source, target)
+            candidates, left_out = searched.candidates, {**left_out, **searched.left_out}
+            by_name = {candidate.name: candidate for candidate in candidates}
+            trial = self._best_alone_first(searched.trial, by_name)
             tried = _table(trial, by_name)
             # A transfer that gains over the best without the source gains over each.
             trial = trial.only([TARGET_ONLY, *(n for n in trial.names if not by_name[n].from_target_alone)])
@@ -183,21 +192,31 @@ class Road:
         order = [best, *(name for name in trial.names if name != best)]
         return trial.only(order).renamed([called.get(name, name) for name in order])
 
-    def _try(self, candidates: list[Candidate], target: Domain) -> Trial:
-        trial = try_all(
+    def _search(self, candidates: list[Candidate], source: Domain | None, target: Domain) -> Searched:
+        repeats = self.repeats or REPEATS
+        found = search(
             candidates,
             target,
             self.metric,
             folds=self.folds,
-            repeats=self.repeats or REPEATS,
+            repeats=repeats,
+            others=lambda entry: [] if source is None else with_other_settings(entry, source, self.trials),
             n_jobs=self.n_jobs,
             random_state=self.random_state,
-            deadline=self.deadline,
+            seconds=self.seconds - (time.monotonic() - self.start),
+            kept=self.kept,
             tick=self.tick("try"),
         )
-        if self.repeats is not None and len(trial.folds) < self.repeats:
-            self.notes.append(f"the budget ended trying after {len(trial.folds)} of {self.repeats} repeats")
-        return trial
+        made = len(found.trial.folds)
+        if made < repeats:
+            self.notes.append(f"the budget ended trying after {made} of {repeats} repeats")
+        fewer = [name for name, repeats_of in found.repeats.items() if repeats_of < made]
+        if fewer:
+            self.notes.append(
+                f"{len(fewer)} of {len(found.candidates)} candidates were not tried further after the first repeats: "
+                f"{listed(fewer, 6)}"
+            )
+        return found
 
     def _gain_on(self, test: Domain, alone: Model, transfer: Model) -> Gain:
         """Measure the gain of one model over another on rows that neither has seen the labels of."""
@@ -309,6 +328,7 @@ class Road:
             "repeats": self.repeats,
             "curve_draws": self.curve_draws,
             "budget": self.budget,
+            "trials": self.trials,
             "methods": {candidate.name: repr(candidate.method) for candidate in candidates},
         }
 

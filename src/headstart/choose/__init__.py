@@ -2,18 +2,23 @@
 
 from headstart.choose.candidates import Candidate, shortlist
 from headstart.choose.guard import GUARDS, Decision, decide
+from headstart.choose.kept import Kept
+from headstart.choose.search import Searched, search, try_all
 from headstart.choose.splits import TargetKFold
-from headstart.choose.trial import Trial, try_all
+from headstart.choose.trial import Trial
 from headstart.choose.unlabelled import WeightedTrial, try_without_labels
 
 __all__ = [
     "GUARDS",
     "Candidate",
     "Decision",
+    "Kept",
+    "Searched",
     "TargetKFold",
     "Trial",
     "WeightedTrial",
     "decide",
+    "search",
     "shortlist",
     "try_all",
     "try_without_labels",

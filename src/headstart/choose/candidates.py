@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn.base import clone
 
 from headstart.catalogue import make, name_of, names_in, standard_names
+from headstart.choose.settings import others_like
 from headstart.delivery import Model, Plan, fit_target_only, fit_together
 from headstart.domain import Domain, paired_rows
 from headstart.errors import NeedsError
@@ -68,6 +69,16 @@ def candidate(
     if method.needs.source_labels and not method.needs.source_rows:
         return Candidate(name, method, learner, plan, parcel=pack(clone(method), learner, source, plan, announce))
     return Candidate(name, method, learner, plan, source=source)
+
+
+def with_other_settings(entry: Candidate, source: Domain, trials: int) -> list[Candidate]:
+    """Return the candidate with other settings that are worth a trial, each named after them."""
+    if trials < 2 or entry.from_target_alone:
+        return []
+    return [
+        replace(candidate(method, entry.learner, source, entry.plan), name=name)
+        for name, method in others_like(entry.method, trials)
+    ]
 
 
 def no_pair_shared(method: Method, source: Domain, target: Domain) -> str | None:

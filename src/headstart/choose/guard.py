@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from headstart.choose.candidates import TARGET_ONLY
 from headstart.evidence.gain import Gain
 
-#: strict: transfer must be shown to help. lenient: it must look like helping, and not be shown to hurt.
-#: off: the best-looking transfer is delivered.
-GUARDS = ("strict", "lenient", "off")
+#: strict: transfer must be shown to help. warn: it must look like helping, and not be shown to hurt; what is not shown
+#: is said. off: the best-looking transfer is delivered.
+GUARDS = ("strict", "warn", "off")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ def decide(gain: Gain, choice: str, guard: str) -> Decision:
     """Decide between the chosen transfer and target-only.
 
     >>> unsure = Gain("accuracy", 0.80, 0.82, 0.02, -0.01, 0.05, "", 100)
-    >>> decide(unsure, "coral", "strict").delivered, decide(unsure, "coral", "lenient").delivered
+    >>> decide(unsure, "coral", "strict").delivered, decide(unsure, "coral", "warn").delivered
     ('target-only', 'coral')
     """
     if gain.verdict == "helps":
@@ -31,6 +31,6 @@ def decide(gain: Gain, choice: str, guard: str) -> Decision:
         return Decision(choice, f"the guard is off: {choice} looked best among the transfers")
     if gain.verdict == "hurts":
         return Decision(TARGET_ONLY, f"{choice}, the best transfer found, is shown to hurt")
-    if guard == "lenient" and gain.gain > 0:
-        return Decision(choice, f"{choice} looks like helping and is not shown to hurt (lenient guard)")
+    if guard == "warn" and gain.gain > 0:
+        return Decision(choice, f"warning: {choice} looks like helping, which is not shown, and not shown to hurt")
     return Decision(TARGET_ONLY, f"{choice}, the best transfer found, is not shown to help and might hurt")

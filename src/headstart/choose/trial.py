@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from joblib import Parallel, delayed
 
-from headstart.choose.candidates import TARGET_ONLY, Candidate
-from headstart.choose.splits import folds_of
-from headstart.domain import Domain, stack
 from headstart.evidence.gain import Gain, Metric, corrected_interval
 
 
@@ -109,65 +104,3 @@ class Trial:
             how,
             self.folds.shape[1],
         )
-
-
-def try_all(
-    candidates: Sequence[Candidate],
-    target: Domain,
-    metric: Metric,
-    *,
-    folds: int = 5,
-    repeats: int = 5,
-    n_jobs: int = 1,
-    random_state: int = 0,
-    deadline: float = np.inf,
-    tick: Callable[[int, int], None] = lambda done, total: None,
-) -> Trial:
-    """Try every candidate on the same splits: fit without a fold of the labelled target rows, score on it.
-
-    Held-out rows are not seen in fitting in any way, not even unlabelled.
-
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        Target-only first.
-    deadline : float
-        `time.monotonic()` after which no further repeat begins; one is always made.
-    """
-    if candidates[0].name != TARGET_ONLY:
-        raise ValueError("target-only must come first")
-    labelled, rest = target.labelled_rows(), target.rows(~target.labelled)
-    of_rows = np.stack(
-        [
-            folds_of(labelled.labels, folds, [random_state, r], classes=target.task == "classification")
-            for r in range(repeats)
-        ]
-    )
-    utilities = np.empty((len(candidates), repeats, len(labelled)))
-    seconds: list[list[float]] = [[] for _ in candidates]
-
-    def score(c: int, r: int, fold: int) -> tuple[np.ndarray, float]:
-        held = of_rows[r] == fold
-        train = labelled.rows(~held)
-        start = time.perf_counter()
-        model = candidates[c].fit(stack([train, rest]) if len(rest) else train)
-        test = labelled.rows(held)
-        return metric.utility(model, test, test.labels), time.perf_counter() - start
-
-    n_folds = int(of_rows.max()) + 1
-    total, done = repeats * n_folds * len(candidates), 0
-    for r in range(repeats):
-        tasks = [(c, r, fold) for fold in range(n_folds) for c in range(len(candidates))]
-        running = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-            delayed(score)(*task) for task in tasks
-        )
-        for (c, _, fold), (utility, took) in zip(tasks, running, strict=True):
-            utilities[c, r, of_rows[r] == fold] = utility
-            seconds[c].append(took)
-            done += 1
-            tick(done, total)
-        if time.monotonic() > deadline:
-            utilities, of_rows = utilities[:, : r + 1], of_rows[: r + 1]
-            break
-    names = [candidate.name for candidate in candidates]
-    return Trial(names, utilities, of_rows, [float(np.mean(s)) for s in seconds], metric)

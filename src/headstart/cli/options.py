@@ -66,8 +66,8 @@ GuardOption = Annotated[
     str,
     typer.Option(
         "--guard",
-        help="strict: deliver a transfer only when it is shown to help. lenient: also when it looks like helping and "
-        "is not shown to hurt. off: always.",
+        help="strict: deliver a transfer only when it is shown to help. warn: also when it looks like helping and "
+        "is not shown to hurt, with a warning. off: always.",
     ),
 ]
 FoldsOption = Annotated[int, typer.Option("--folds", help="Folds of the cross-validation.")]
@@ -81,7 +81,9 @@ RepeatsOption = Annotated[
 ]
 BudgetOption = Annotated[
     str | None,
-    typer.Option("--budget", help="Time for trying, such as 90s or 5m; no repeat begins after it.", show_default=False),
+    typer.Option(
+        "--budget", help="Time for the run, such as 90s or 5m: what takes too long is left out.", show_default=False
+    ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Fits at the same time.")]

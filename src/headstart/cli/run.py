@@ -69,6 +69,17 @@ def run(
     folds: o.FoldsOption = 5,
     repeats: o.RepeatsOption = None,
     budget: o.BudgetOption = None,
+    trials: Annotated[
+        int, typer.Option("--trials", help="Settings to try of each of the best three methods; 1: the default's.")
+    ] = 1,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep",
+            help="Write the scores of every fit to this file, and go on from it when a run was stopped.",
+            show_default=False,
+        ),
+    ] = None,
     seed: o.SeedOption = 0,
     jobs: o.JobsOption = 1,
     out: o.OutOption = Path("out"),
@@ -119,6 +130,8 @@ def run(
             folds=folds,
             repeats=repeats,
             budget=budget,
+            trials=trials,
+            keep=keep,
             random_state=seed,
             n_jobs=jobs,
             progress=show,

@@ -20,7 +20,7 @@ WORDS = {
 }
 GUARDS = {
     "strict": "target-only is delivered unless the transfer is shown to help",
-    "lenient": "a transfer that looks like helping and is not shown to hurt is delivered, else target-only",
+    "warn": "a transfer that looks like helping and is not shown to hurt is delivered, with a warning; else target-only",
     "off": "the best-looking transfer is delivered, whatever the evidence",
 }
 SETTINGS = {
