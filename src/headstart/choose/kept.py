@@ -69,17 +69,13 @@ class Kept:
         self, candidate: Candidate, held: np.ndarray, metric: Metric, utilities: np.ndarray, seconds: float
     ) -> None:
         """Write down what a fit scored on the held-out rows."""
-        entry = {
-            "key": self._key(candidate, held, metric),
-            "candidate": candidate.name,
-            "utilities": [float(value) for value in utilities],
-            "seconds": seconds,
-        }
+        key, values = self._key(candidate, held, metric), [float(value) for value in utilities]
+        entry = {"key": key, "candidate": candidate.name, "utilities": values, "seconds": seconds}
         with self._lock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
-            self._found[entry["key"]] = entry["utilities"], seconds
+            self._found[key] = values, seconds
 
     def _key(self, candidate: Candidate, held: np.ndarray, metric: Metric) -> str:
         who = candidate.name, _written(candidate.method), _written(candidate.learner), str(candidate.alone)
