@@ -47,6 +47,16 @@ COLUMNS = {
             "outside over linear-probe",
         )
     },
+    "features_per_second": {
+        "what": ("what", "{}"),
+        "items": ("items", "{:,}"),
+        "plain_per_second": ("plain loop, a second", "{:.0f}"),
+        "ours_per_second": ("ours, a second", "{:.0f}"),
+        "times_faster": ("times as many", "{:.1f}"),
+        "first_run_seconds": ("first run, seconds", "{:.1f}"),
+        "from_cache_seconds": ("from the cache, seconds", "{:.2f}"),
+        "cache_share_of_first": ("share of the first", "{:.2%}"),
+    },
     "mapping turn": {
         "anchors": ("anchors", "{}"),
         "median error of f": ("median error of f", "{:.3f}"),
