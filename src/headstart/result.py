@@ -13,6 +13,7 @@ from headstart.choose.guard import Decision
 from headstart.delivery import Model
 from headstart.domain import Domain
 from headstart.evidence import METRICS, Curve, Gain, Shift
+from headstart.findings import Findings
 from headstart.report import model_card, render
 from headstart.store import staged
 
@@ -55,6 +56,8 @@ class Result:
     left_out : dict of method name to reason
     shift : Shift or None
     curve : Curve or None
+    findings : Findings
+        What else there is to tell: gains by class and column, calibration, forgetting, what moved, which rows helped.
     model : Model
         The delivered model.
     steps : dict of step to seconds
@@ -77,6 +80,7 @@ class Result:
     left_out: dict[str, str]
     shift: Shift | None
     curve: Curve | None
+    findings: Findings
     model: Model
     steps: dict[str, float]
     domains: dict[str, Any]
@@ -114,6 +118,7 @@ class Result:
             "left_out": self.left_out,
             "shift": None if self.shift is None else self.shift.document(),
             "curve": None if self.curve is None else self.curve.document(),
+            **self.findings.document(),
             "steps": self.steps,
             "domains": self.domains,
             "model": self.model.card,

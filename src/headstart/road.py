@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from headstart.catalogue import name_of
@@ -20,8 +21,9 @@ from headstart.choose.unlabelled import rows_to_show_a_gain
 from headstart.delivery import Model, Plan, versions
 from headstart.domain import Domain
 from headstart.errors import InputError, listed, unknown_name
-from headstart.evidence import Curve, Gain, Metric, Shift, learning_curve
-from headstart.evidence.gain import metric_for, paired_interval
+from headstart.evidence import Curve, Gain, Metric, Shift, gain_on_rows, learning_curve
+from headstart.evidence.gain import metric_for
+from headstart.findings import Findings, Judged, look_inside
 from headstart.method import STEPS
 from headstart.result import Result, Tried
 
@@ -113,7 +115,7 @@ class Road:
         """Try, judge, deliver."""
         by_name = {candidate.name: candidate for candidate in candidates}
         verdict: str
-        curve, gain = None, None
+        curve, gain, findings = None, None, Findings()
         self._take_time_for(candidates)
         if len(by_name) < len(candidates):
             raise InputError("each method can be tried once in a run; give each name once")
@@ -129,12 +131,34 @@ class Road:
             # A transfer that gains over the best without the source gains over each.
             trial = trial.only([TARGET_ONLY, *(n for n in trial.names if not by_name[n].from_target_alone)])
             choice = trial.choice()
+            alone, transfer = by_name[TARGET_ONLY], by_name[choice]
             if test is None:
+                scored, utilities = (
+                    target.labelled_rows(),
+                    (trial.utilities_of(TARGET_ONLY), trial.utilities_of(choice)),
+                )
                 gain = trial.gain_of_choice()
             else:
-                gain = self._gain_on(test, by_name[TARGET_ONLY].fit(target), by_name[choice].fit(target))
+                scored, utilities = test, self._utilities_on(test, alone.fit(target), transfer.fit(target))
+                gain = gain_on_rows(self.metric, *utilities, self._how_on(test))
             decision = decide(gain, choice, self.guard)
-            curve = self._curve(by_name[TARGET_ONLY], by_name[choice], target, test)
+            curve = self._curve(alone, transfer, target, test)
+            judged = Judged(
+                alone,
+                transfer,
+                by_name[decision.delivered],
+                target,
+                test,
+                source,
+                self.metric,
+                gain,
+                shift,
+                scored,
+                utilities,
+                self.random_state,
+                self.n_jobs,
+            )
+            findings = look_inside(judged, self.tick("look inside"))
             verdict, sentence = gain.verdict, _sentence(gain, curve, decision, tested=test is not None)
         else:
             choice, tried, sentence = self._without_labels(candidates, source, target)
@@ -154,6 +178,7 @@ class Road:
             left_out=left_out,
             shift=shift,
             curve=curve,
+            findings=findings,
             model=_with_card(model, by_name[decision.delivered], verdict),
             steps=steps,
             domains={
@@ -218,22 +243,13 @@ class Road:
             )
         return found
 
-    def _gain_on(self, test: Domain, alone: Model, transfer: Model) -> Gain:
-        """Measure the gain of one model over another on rows that neither has seen the labels of."""
-        without = self.metric.utility(alone, test, test.labels)
-        with_source = self.metric.utility(transfer, test, test.labels)
-        mean, low, high = paired_interval(with_source - without)
-        how = f"{len(test)} labelled test rows, never used to learn or choose; paired interval over rows"
-        return Gain(
-            self.metric.name,
-            float(without.mean()),
-            float(with_source.mean()),
-            mean,
-            low,
-            high,
-            how,
-            len(test),
-        )
+    def _utilities_on(self, test: Domain, alone: Model, transfer: Model) -> tuple[np.ndarray, np.ndarray]:
+        """Return what each test row, whose label no model has seen, says of each model."""
+        return self.metric.utility(alone, test, test.labels), self.metric.utility(transfer, test, test.labels)
+
+    def _how_on(self, test: Domain) -> str:
+        interval = "adjusted Wald interval" if self.metric.name == "accuracy" else "paired interval"
+        return f"{len(test)} labelled test rows, never used to learn or choose; {interval} over rows"
 
     def _curve(self, alone: Candidate, transfer: Candidate, target: Domain, test: Domain | None) -> Curve | None:
         if not self.curve_draws or target.n_labelled < 2 * LEAST_LABELLED:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from headstart.evidence.gain import Gain, Metric, corrected_interval
+from headstart.evidence.gain import Gain, Metric, cross_validated_gain
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Trial:
         """Say how the gain was measured."""
         return (
             f"{len(self.folds)} x {self.n_folds}-fold cross-validation on {self.folds.shape[1]} labelled target "
-            "rows, Nadeau-Bengio corrected interval"
+            "rows, interval over rows"
         )
 
     def only(self, names: Sequence[str]) -> Trial:
@@ -58,6 +58,10 @@ class Trial:
         """Return a candidate's mean utility over all splits."""
         return float(self._split_means(self.names.index(name)).mean())
 
+    def utilities_of(self, name: str) -> np.ndarray:
+        """Return a candidate's utilities, shape (repeats, rows)."""
+        return self.utilities[self.names.index(name)]
+
     def choice(self) -> str:
         """Return the best candidate that transfers; of equals the first."""
         means = self.utilities[1:].mean(axis=(1, 2))
@@ -65,7 +69,7 @@ class Trial:
 
     def gain(self, name: str) -> Gain:
         """Return one candidate's gain over target-only, as if no other had been tried."""
-        return self._gain(self._split_means(self.names.index(name)), self.how)
+        return self._gain(self.utilities[self.names.index(name)], self.how)
 
     def gain_of_choice(self) -> Gain:
         """Return the gain of choosing the best candidate, choice included.
@@ -74,15 +78,15 @@ class Trial:
         candidates does not pass for a gain.
         """
         by_row = self.utilities.mean(axis=1)
-        means = np.stack([self._split_means(c) for c in range(len(self.names))])
-        chosen = []
+        chosen = np.empty(self.folds.shape)
         for split, held in enumerate(self._splits()):
             best = 1 + int(np.argmax(by_row[1:, ~held].mean(axis=1)))
-            chosen.append(means[best, split])
+            repeat = split // self.n_folds
+            chosen[repeat, held] = self.utilities[best, repeat, held]
         how = self.how
         if len(self.names) > 2:
             how += f"; the choice among {len(self.names) - 1} transfers is made anew without each held-out fold"
-        return self._gain(np.array(chosen), how)
+        return self._gain(chosen, how)
 
     def _splits(self) -> list[np.ndarray]:
         return [of_row == fold for of_row in self.folds for fold in range(self.n_folds)]
@@ -92,15 +96,4 @@ class Trial:
         return np.array([u[held].mean() for u, held in zip(utilities, self._splits(), strict=True)])
 
     def _gain(self, transfer: np.ndarray, how: str) -> Gain:
-        alone = self._split_means(0)
-        mean, low, high = corrected_interval(transfer - alone, 1 / (self.n_folds - 1))
-        return Gain(
-            self.metric.name,
-            float(alone.mean()),
-            float(transfer.mean()),
-            mean,
-            low,
-            high,
-            how,
-            self.folds.shape[1],
-        )
+        return cross_validated_gain(self.metric, self.utilities[0], transfer, self.folds, how)

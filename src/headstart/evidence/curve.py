@@ -8,10 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy.stats import t as student_t
 from sklearn.isotonic import isotonic_regression
 
 from headstart.domain import Domain, stack
 from headstart.evidence.gain import Metric
+from headstart.evidence.interval import LEVEL
+
+RESAMPLES = 999
 
 
 class Fits(Protocol):
@@ -53,6 +57,20 @@ class Curve:
     beyond: bool
     draws: int
     scored_on: str
+    target_only_low: list[float] | None = None
+    target_only_high: list[float] | None = None
+    transfer_low: list[float] | None = None
+    transfer_high: list[float] | None = None
+    worth_low: int | None = None
+    worth_high: int | None = None
+
+    @property
+    def worth_range(self) -> str:
+        """Say between which numbers of labelled rows the worth lies."""
+        if self.worth_low is None:
+            return "not known from one draw"
+        upper = "beyond the measured range" if self.worth_high is None else f"{self.worth_high}"
+        return f"{self.worth_low} to {upper}"
 
     def __str__(self) -> str:
         if self.worth is None:
@@ -61,7 +79,7 @@ class Curve:
 
     def document(self) -> dict[str, Any]:
         """Return the curve in plain types."""
-        return {**asdict(self), "summary": str(self)}
+        return {**asdict(self), "summary": str(self), "worth_range": self.worth_range}
 
 
 def learning_curve(
@@ -110,6 +128,8 @@ def learning_curve(
         scores.std(axis=0, ddof=1) if draws > 1 else np.zeros((len(sizes), 2)),
     )
     rows, worth, beyond = rows_worth(np.array(sizes), means[:, 0], means[:, 1], len(labelled))
+    bands = mean_bands(scores)
+    worth_low, worth_high = worth_interval(np.array(sizes), scores, len(labelled), random_state=random_state)
     return Curve(
         sizes,
         means[:, 0].tolist(),
@@ -121,7 +141,84 @@ def learning_curve(
         beyond,
         draws,
         "the test rows not learned from" if test is not None else "a fifth of the labelled rows, put aside each time",
+        target_only_low=None if bands is None else bands[0][:, 0].tolist(),
+        target_only_high=None if bands is None else bands[1][:, 0].tolist(),
+        transfer_low=None if bands is None else bands[0][:, 1].tolist(),
+        transfer_high=None if bands is None else bands[1][:, 1].tolist(),
+        worth_low=worth_low,
+        worth_high=worth_high,
     )
+
+
+def mean_bands(scores: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return lower and upper band of the mean over draws, each of shape (sizes, 2); None with one draw.
+
+    Parameters
+    ----------
+    scores : array of shape (draws, sizes, 2)
+        Of target-only and transfer.
+
+    Examples
+    --------
+    >>> low, high = mean_bands(np.array([[[0.6, 0.8]], [[0.7, 0.8]], [[0.8, 0.8]]]))
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([[0.452, 0.8]], [[0.948, 0.8]])
+    """
+    draws = len(scores)
+    if draws < 2:
+        return None
+    mean = scores.mean(axis=0)
+    half = student_t.ppf(0.5 + level / 2, draws - 1) * scores.std(axis=0, ddof=1) / np.sqrt(draws)
+    return mean - half, mean + half
+
+
+def worth_interval(
+    sizes: np.ndarray,
+    scores: np.ndarray,
+    n_labelled: int,
+    *,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    random_state: int = 0,
+) -> tuple[int | None, int | None]:
+    """Return an interval of the labelled rows that the source is worth, by bootstrap over the draws.
+
+    Draws are taken again with replacement, and the worth is read off the mean curves anew. The bounds are percentiles
+    of the worths, one beyond the measured range being more than any other: an upper bound among these is None, a
+    lower bound is the most that was measured. With few draws the interval is narrower than it should be.
+
+    Parameters
+    ----------
+    sizes : array of shape (sizes,)
+    scores : array of shape (draws, sizes, 2)
+        Of target-only and transfer.
+    n_labelled : int
+
+    References
+    ----------
+    Hernandez, Kaplan, Henighan, McCandlish: Scaling Laws for Transfer. arXiv 2102.01293, 2021 (effective data
+    transferred).
+
+    Examples
+    --------
+    >>> sizes, alone, helped = np.array([10, 20, 40, 80]), [0.6, 0.7, 0.8, 0.9], [0.8, 0.85, 0.9, 0.92]
+    >>> worth_interval(sizes, np.array([np.transpose([alone, helped])] * 3), 20)
+    (37, 37)
+    """
+    draws = len(scores)
+    if draws < 2:
+        return None, None
+    rng = np.random.default_rng([random_state, draws])
+    # Few draws have few different resamples: each is read once.
+    taken, which = np.unique(np.sort(rng.integers(0, draws, (resamples, draws)), axis=1), axis=0, return_inverse=True)
+    means = [scores[rows].mean(axis=0) for rows in taken]
+    read = [rows_worth(sizes, mean[:, 0], mean[:, 1], n_labelled) for mean in means]
+    worths = np.array([worth or 0 for _, worth, _ in read])[which.ravel()]
+    open_ended = np.array([beyond for *_, beyond in read])[which.ravel()]
+    # Those beyond the range come last; a bound that is one of them is known from below only.
+    order = np.lexsort((worths, open_ended))
+    low, high = (order[round(share * (resamples - 1))] for share in (0.5 - level / 2, 0.5 + level / 2))
+    return int(worths[low]), None if open_ended[high] else int(worths[high])
 
 
 def _plain(domain: Domain) -> Domain:

@@ -198,7 +198,7 @@ def gain_on_rows(metric: Metric, target_only: np.ndarray, transfer: np.ndarray, 
     >>> alone, helped = np.array([0.0] * 10 + [1.0] * 30), np.ones(40)
     >>> gain = gain_on_rows(METRICS["accuracy"], alone, helped, "by hand")
     >>> print(gain, f"{gain.mcnemar:.3f}")
-    accuracy 0.750 -> 1.000 (+25.0 points, 95% CI +8.8 to +38.8) 0.002
+    accuracy 0.750 -> 1.000 (+25.0 points, 95% CI +8.9 to +38.7) 0.002
     """
     differences = np.asarray(transfer, dtype=float) - target_only
     hits = metric.name == "accuracy"
@@ -207,9 +207,7 @@ def gain_on_rows(metric: Metric, target_only: np.ndarray, transfer: np.ndarray, 
     return replace(gain, mcnemar=mcnemar(target_only, transfer)) if hits else gain
 
 
-def _gain(
-    metric: Metric, alone: float, interval: Interval, differences: np.ndarray, how: str, rows: int
-) -> Gain:
+def _gain(metric: Metric, alone: float, interval: Interval, differences: np.ndarray, how: str, rows: int) -> Gain:
     return Gain(
         metric.name,
         alone,
