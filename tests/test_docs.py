@@ -38,7 +38,21 @@ from headstart.cli import run_command
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-COMMANDS = ("demo", "run", "learn", "carry", "predict", "map", "classify", "export", "cache", "methods", "bench")
+COMMANDS = (
+    "demo",
+    "run",
+    "learn",
+    "carry",
+    "predict",
+    "map",
+    "classify",
+    "export",
+    "cache",
+    "methods",
+    "shift",
+    "rank",
+    "bench",
+)
 FENCE = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 EXECUTED, SHOWN, NOT_EXECUTED = {"python", "console", "bash"}, {"text", "json", "yaml", "math"}, "sh"
 #: What a block that is not executed may begin its lines with.
@@ -51,6 +65,9 @@ ELSEWHERE = (
     "headstart bench",
     "headstart classify elephant.jpg",
     "headstart run photos",
+    "headstart rank",
+    "headstart shift heart.csv",
+    "headstart shift photos",
     "headstart export out/model network.onnx",
     "headstart run books",
     "#",

@@ -1,62 +1,37 @@
-"""The rule of choice: rows decide where there are many, standing elsewhere where there are few."""
+"""The rule of choice."""
 
 import numpy as np
-import pytest
+from scipy.stats import t as student_t
 
-from headstart.choose.rule import advantages, choose_by, standing_of
-
-
-def test_posterior_means_are_those_worked_by_hand():
-    utilities = np.array([[1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    # Means 1/2, 1/4 and 0, less their mean 1/4; four rows beside a standing that is worth six.
-    found = advantages(utilities, np.array([-0.1, 0.0, 0.1]), worth=6.0)
-    np.testing.assert_allclose(found, [(4 * 0.25 - 6 * 0.1) / 10, 0.0, (-4 * 0.25 + 6 * 0.1) / 10])
-    assert choose_by(utilities, np.array([-0.1, 0.0, 0.1]), worth=6.0) == 0
-    assert choose_by(utilities, np.array([-0.2, 0.0, 0.2]), worth=6.0) == 2
+from headstart.choose.rule import choose_by
 
 
-def test_without_standing_the_best_mean_is_chosen_and_of_equals_the_first():
-    utilities = np.random.default_rng(0).integers(2, size=(6, 30)).astype(float)
-    assert choose_by(utilities) == int(np.argmax(utilities.mean(axis=1)))
-    assert choose_by(np.ones((4, 5))) == 0
-    assert choose_by(np.ones((4, 5)), np.array([0.0, 0.1, 0.1, 0.0])) == 1
+def test_without_a_surest_candidate_the_best_mean_is_chosen():
+    rng = np.random.default_rng(0)
+    utilities = rng.normal(size=(5, 30))
+    assert choose_by(utilities) == utilities.mean(axis=1).argmax()
 
 
-def test_few_rows_leave_the_standing_and_many_rows_overrule_it():
-    few = np.array([[1.0, 1.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0]])
-    standing = np.array([0.0, 0.06])
-    assert choose_by(few, standing) == 1
-    assert choose_by(np.tile(few, 20), standing) == 0
+def test_surest_candidate_is_left_only_for_one_shown_to_be_better():
+    d = np.array([1.0, -1.0, 1.0, 1.0, -1.0, 0.0, 0.0, 0.0])
+    half = student_t.ppf(0.975, 7) * d.std(ddof=1) / np.sqrt(8)
+    surest = np.zeros(8)
+    assert choose_by(np.stack([surest, d - d.mean() + 0.99 * half]), surest=0) == 0
+    assert choose_by(np.stack([surest, d - d.mean() + 1.01 * half]), surest=0) == 1
 
 
-def test_a_row_that_is_hard_for_all_and_the_order_of_candidates_change_nothing():
+def test_six_hits_of_six_against_none_of_six_are_shown_and_two_of_six_are_not():
+    none, two, six = np.zeros(6), np.array([1.0, 1.0, 0, 0, 0, 0]), np.ones(6)
+    assert choose_by(np.stack([none, two]), surest=0, most=1.0) == 0
+    assert choose_by(np.stack([none, six]), surest=0, most=1.0) == 1
+
+
+def test_many_useless_candidates_on_few_rows_seldom_displace_the_surest():
     rng = np.random.default_rng(1)
-    utilities, standing = rng.normal(size=(5, 20)), rng.normal(size=5)
-    found = advantages(utilities, standing)
-    np.testing.assert_allclose(advantages(utilities + rng.normal(size=20), standing), found)
-    order = rng.permutation(5)
-    np.testing.assert_allclose(advantages(utilities[order], standing[order]), found[order])
+    left = [choose_by((rng.uniform(size=(10, 20)) < 0.7).astype(float), surest=0) != 0 for _ in range(200)]
+    by_mean = [(rng.uniform(size=(10, 20)) < 0.7).mean(axis=1).argmax() != 0 for _ in range(200)]
+    assert np.mean(left) < np.mean(by_mean)
 
 
-@pytest.mark.parametrize("rows", [6, 30])
-def test_where_methods_stand_as_elsewhere_the_rule_regrets_less_than_the_rows_or_the_standing_alone(rows):
-    rng = np.random.default_rng(2)
-    standing = np.linspace(-0.1, 0.1, 8)
-    regrets = []
-    for _ in range(600):
-        truth = np.clip(0.7 + standing + 0.08 * rng.normal(size=8), 0, 1)
-        hits = (rng.uniform(size=(8, rows)) < truth[:, None]).astype(float)
-        picked = [choose_by(hits, standing), choose_by(hits), int(np.argmax(standing))]
-        regrets.append(truth.max() - truth[picked])
-    rule, alone, prior = np.mean(regrets, axis=0)
-    assert rule < alone
-    assert rule < prior
-
-
-def test_standing_is_the_mean_over_data_sets_of_the_advantage_over_these_candidates():
-    elsewhere = [{"a": 0.6, "b": 0.8, "other": 0.1}, {"a": 0.5}, {"b": 0.9, "a": 0.5}]
-    np.testing.assert_allclose(standing_of(["a", "b", "new"], elsewhere), [(-0.1 + 0.0 - 0.2) / 3, 0.15, 0.0])
-
-
-def test_no_standing_is_told_of_nothing():
-    assert standing_of(["a", "b"], []).tolist() == [0.0, 0.0]
+def test_one_row_is_no_reason_to_leave_the_surest():
+    assert choose_by(np.array([[0.0], [1.0]]), surest=0) == 0

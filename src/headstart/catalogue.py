@@ -89,6 +89,7 @@ ENTRIES = (
     Entry("transfer-forest", "TransferForest", "headstart.models"),
     Entry("adaptive-svm", "AdaptiveSVM", "headstart.models"),
     Entry("warm-start", "WarmStart", "headstart.models"),
+    Entry("blend", "Blend", "headstart.blend", standard=True),
     Entry("linear-probe", "LinearProbe", "headstart.models.fine_tuning"),
     Entry("fine-tune", "FineTune", "headstart.models.fine_tuning"),
     Entry("lp-ft", "LPFT", "headstart.models.fine_tuning"),
@@ -223,7 +224,7 @@ def names_in(group: str) -> list[str] | None:
     """Return the names that "all", "fine-tuning" or a family stands for; None when `group` is none of these.
 
     >>> names_in("model-based"), names_in("coral")
-    (['regular-transfer', 'transfer-tree', 'transfer-forest', 'adaptive-svm', 'warm-start'], None)
+    (['regular-transfer', 'transfer-tree', 'transfer-forest', 'adaptive-svm', 'warm-start', 'blend'], None)
     """
     from headstart.method import Family
 

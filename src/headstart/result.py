@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Raised when a reader of result.json would be misled by the change.
 RESULT_SCHEMA = 1
+#: Settings that a run is given as they stand.
+AGAIN = ("metric", "guard", "folds", "repeats", "curve_draws", "budget", "trials", "random_state")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Result:
         What else there is to tell: gains by class and column, calibration, forgetting, what moved, which rows helped.
     model : Model
         The delivered model.
+    command : str or None
+        The command line, where there was one.
     steps : dict of step to seconds
         Of the delivered model's last fit.
     domains : dict
@@ -89,6 +93,7 @@ class Result:
     target: Domain = field(repr=False)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    command: str | None = None
 
     def __repr__(self) -> str:
         return self.sentence
@@ -114,6 +119,7 @@ class Result:
             "delivered": self.decision.delivered,
             "why": self.decision.why,
             "metric": {"name": metric.name, "sign": metric.sign, "points": metric.points},
+            "reproduce": self.reproduce(),
             "tried": [vars(line) for line in self.tried],
             "left_out": self.left_out,
             "shift": None if self.shift is None else self.shift.document(),
@@ -127,6 +133,17 @@ class Result:
             "notes": self.notes,
             "seconds": self.seconds,
         }
+
+    def reproduce(self) -> dict[str, str | None]:
+        """Return what runs it again: a line of Python, and the command line if it was run from one."""
+        names = ", ".join(each["name"] for each in self.domains["sources"])
+        told = {name: value for name, value in self.settings.items() if name in AGAIN and value is not None}
+        methods = list(self.settings.get("methods", {}))
+        if methods:
+            told = {"methods": [name for name in methods if not name.startswith("target-only")], **told}
+        arguments = ", ".join(f"{name}={value!r}" for name, value in told.items())
+        python = f"headstart.run([{names}], {self.domains['target']['name']}, {arguments})"
+        return {"python": python, "command": self.command}
 
     def json(self) -> str:
         """Return `document()` as text."""

@@ -14,18 +14,17 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from headstart.catalogue import name_of
-from headstart.choose import GUARDS, Candidate, Decision, Kept, Trial, decide, search, try_without_labels
+from headstart.choose import GUARDS, Candidate, Decision, Kept, Trial, decide, search
 from headstart.choose.candidates import TARGET_ONLY, with_other_settings
 from headstart.choose.search import Searched
-from headstart.choose.unlabelled import rows_to_show_a_gain
 from headstart.delivery import Model, Plan, versions
 from headstart.domain import Domain
 from headstart.errors import InputError, listed, unknown_name
 from headstart.evidence import Curve, Gain, Metric, Shift, gain_on_rows, learning_curve
-from headstart.evidence.gain import metric_for
 from headstart.findings import Findings, Judged, look_inside
 from headstart.method import STEPS
 from headstart.result import Result, Tried
+from headstart.unproven import choose_unproven
 
 #: Labelled target rows below which candidates are not compared on them.
 LEAST_LABELLED = 4
@@ -36,8 +35,6 @@ LEAST_TO_PROVE = 12
 REPEATS, CURVE_DRAWS = 5, 5
 #: The same where each fit trains a network.
 NETWORK_REPEATS = 1
-#: Gains, in accuracy, for which an unlabelled target is told how many labels would show them.
-GAINS_TO_SHOW = (0.10, 0.05)
 BUDGET_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 #: (what is going on, how much is done, of how much)
@@ -161,7 +158,9 @@ class Road:
             findings = look_inside(judged, self.tick("look inside"))
             verdict, sentence = gain.verdict, _sentence(gain, curve, decision, tested=test is not None)
         else:
-            choice, tried, sentence = self._without_labels(candidates, source, target)
+            unproven = choose_unproven(self, candidates, source, target)
+            choice, tried, sentence = unproven.choice, unproven.tried, unproven.sentence
+            findings = unproven.findings
             verdict, decision = "cannot be proven", Decision(choice, "chosen without target labels")
         model, steps = by_name[decision.delivered].fit_timed(
             target, lambda step: self.progress("deliver", STEPS.index(step), len(STEPS))
@@ -265,72 +264,6 @@ class Road:
             random_state=self.random_state,
             tick=self.tick("learning curve"),
         )
-
-    def _without_labels(
-        self, candidates: list[Candidate], source: Domain | None, target: Domain
-    ) -> tuple[str, list[Tried], str]:
-        """Choose by the source, for too few target labels to choose by; say what could be proven with how many."""
-        why = f"has only {target.n_labelled} labelled rows, too few to measure on"
-        if not target.n_labelled:
-            absent = self.plan.label is not None and target.label is None
-            why = "has no labelled rows" + (f" (no column {self.plan.label!r})" if absent else "")
-        open_ones = [
-            candidate
-            for candidate in candidates
-            if not candidate.from_target_alone and (target.n_labelled or not candidate.method.needs.target_labels)
-        ]
-        if source is None or len(open_ones) == 1:
-            if not open_ones:
-                raise InputError(f"{target.name} {why}, and {candidates[-1].name} needs some; label a few rows")
-            choice, tried = open_ones[0].name, []
-            estimate = f"{choice} is the only candidate"
-            reference = choice
-        elif self.plan.different:
-            # Source rows can't be weighted to look like the target's: that takes shared columns.
-            raise InputError(
-                f"{target.name} {why}, and between different columns methods can't be compared without; name one of "
-                f"{listed([candidate.name for candidate in open_ones], 12)} with methods=[...] (--method)"
-            )
-        else:
-            open_ones.sort(key=lambda candidate: candidate.name != "source-only")
-            # Probabilities of source rows are not part of the contract: what is compared is the task's first metric.
-            self.metric = metric = metric_for(self.plan.task, None)
-            trial = try_without_labels(
-                open_ones,
-                source,
-                target,
-                self.plan,
-                metric,
-                random_state=self.random_state,
-                tick=self.tick("try"),
-            )
-            choice, reference = trial.choice(), trial.names[0]
-            tried = [
-                Tried(c.name, str(c.family), score, None, None, None, None)
-                for c, score in zip(open_ones, trial.scores, strict=True)
-            ]
-            shown = metric.show(trial.scores[trial.names.index(choice)])
-            estimate = (
-                f"{choice} chosen by importance-weighted source validation "
-                f"({metric.name} {shown} if only covariates shift)"
-            )
-            if trial.effective_rows < 30:
-                self.notes.append(
-                    f"the importance-weighted scores rest on {trial.effective_rows:.0f} effective source rows: "
-                    "the target lies where the source has few rows, so do not trust them far"
-                )
-        advice = self._advice(choice, reference, {c.name: c for c in open_ones}, target)
-        return choice, tried, f"a gain cannot be proven: {target.name} {why}. {estimate}. {advice}"
-
-    def _advice(self, choice: str, reference: str, by_name: dict[str, Candidate], target: Domain) -> str:
-        if self.plan.task == "regression":
-            return "Label 100 target rows or more and run again to have the gain measured."
-        disagreement = 0.25
-        if choice != reference:
-            one, other = by_name[choice].fit(target), by_name[reference].fit(target)
-            disagreement = max(disagreement, float((one.predict(target) != other.predict(target)).mean()))
-        few, many = (rows_to_show_a_gain(disagreement, gain) for gain in GAINS_TO_SHOW)
-        return f"About {few} labelled target rows would show a gain of 10 points, {many} one of 5."
 
     def _settings(self, learner: Any, candidates: list[Candidate]) -> dict[str, Any]:
         return {

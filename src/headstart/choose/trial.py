@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from headstart.choose.rule import SUREST, choose_by
 from headstart.evidence.gain import Gain, Metric, cross_validated_gain
 
 
@@ -63,9 +64,13 @@ class Trial:
         return self.utilities[self.names.index(name)]
 
     def choice(self) -> str:
-        """Return the best candidate that transfers; of equals the first."""
-        means = self.utilities[1:].mean(axis=(1, 2))
-        return self.names[1 + int(np.argmax(means))]
+        """Return the candidate that `rule.choose_by` picks among those that transfer."""
+        return self.names[self._chosen(np.ones(self.folds.shape[1], dtype=bool))]
+
+    def _chosen(self, rows: np.ndarray) -> int:
+        surest = self.names.index(SUREST) - 1 if SUREST in self.names else None
+        most = 1.0 if self.metric.name == "accuracy" else 0.0
+        return 1 + choose_by(self.utilities[1:].mean(axis=1)[:, rows], surest, most)
 
     def gain(self, name: str) -> Gain:
         """Return one candidate's gain over target-only, as if no other had been tried."""
@@ -77,10 +82,9 @@ class Trial:
         For each held-out fold the choice is made on the other rows, so that picking the luckiest of several
         candidates does not pass for a gain.
         """
-        by_row = self.utilities.mean(axis=1)
         chosen = np.empty(self.folds.shape)
         for split, held in enumerate(self._splits()):
-            best = 1 + int(np.argmax(by_row[1:, ~held].mean(axis=1)))
+            best = self._chosen(~held)
             repeat = split // self.n_folds
             chosen[repeat, held] = self.utilities[best, repeat, held]
         how = self.how

@@ -16,7 +16,9 @@ from headstart.cli.learn import learn
 from headstart.cli.map import map_
 from headstart.cli.methods import methods
 from headstart.cli.predict import predict
+from headstart.cli.rank import rank
 from headstart.cli.run import run
+from headstart.cli.shift import shift
 from headstart.errors import HeadstartError
 
 app = typer.Typer(
@@ -28,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, learn, carry, predict, map_, classify, export, methods, bench, cache):
+for command in (demo, run, learn, carry, predict, map_, classify, export, methods, shift, rank, bench, cache):
     app.command(command.__name__.rstrip("_"))(command)
 
 

@@ -22,6 +22,9 @@ BENCHMARKS = {
     "mapping": "headstart.bench.mapping",
     "heterogeneous": "headstart.bench.heterogeneous",
     "models": "headstart.bench.models",
+    "choice": "headstart.bench.choice",
+    "guard": "headstart.bench.guard",
+    "ranking": "headstart.bench.ranking",
 }
 
 
@@ -59,7 +62,7 @@ def bench(
         Path | None,
         typer.Option(
             "--cells",
-            help="Keep each figure in this file as it is measured, and go on from there (models).",
+            help="Keep each figure in this file as it is measured, and go on from there: of the slow ones.",
             show_default=False,
         ),
     ] = None,

@@ -37,6 +37,8 @@ def demo(
             target,
             test=test,
             learner=SVC(C=10, gamma=0.001),
+            # Without the blend, which takes longest and has no probabilities of a support vector machine to average.
+            methods=["source-only", "pooled", "kmm", "nearest-neighbor-weighting", "coral"],
             vectorizer="passthrough",
             repeats=2,
             curve_draws=3,

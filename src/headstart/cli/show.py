@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,8 @@ def require_free(out: Path, force: bool) -> None:
 
 def deliver(result: Result, out: Path, *, force: bool, quiet: bool, json: bool) -> None:
     """Write the result's folder, then print the result: a table, the verdict and the report's path."""
+    # Of the program, its name: where it lies says nothing about the run.
+    result = replace(result, command=shlex.join(["headstart", *sys.argv[1:]]))
     result.save(out, force=force)
     if json:
         sys.stdout.write(result.json())

@@ -3,6 +3,7 @@
 from headstart.evidence.arrived import Arrived, arrived
 from headstart.evidence.calibration import Reliability, reliability
 from headstart.evidence.curve import Curve, learning_curve
+from headstart.evidence.diagnosis import Diagnosis, diagnose
 from headstart.evidence.domain_map import DomainMap, domain_map
 from headstart.evidence.estimated import EstimatedAccuracy, estimated_accuracy
 from headstart.evidence.forgetting import Forgetting, measure_forgetting
@@ -19,6 +20,7 @@ from headstart.evidence.helpful_rows import HelpfulRows, helpful_rows
 from headstart.evidence.interval import Interval, effect_size, fresh_rows_interval, mcnemar, rows_interval
 from headstart.evidence.label_table import LabelTable, label_table
 from headstart.evidence.layers import LayerTransferability, layer_transferability
+from headstart.evidence.measured import Measured
 from headstart.evidence.moved import Moved, moved
 from headstart.evidence.power import Power, chance_to_show, power_of, rows_needed, visible_gain
 from headstart.evidence.shift import Shift, measure_shift
@@ -29,6 +31,7 @@ __all__ = [
     "METRICS",
     "Arrived",
     "Curve",
+    "Diagnosis",
     "DomainMap",
     "EstimatedAccuracy",
     "Forgetting",
@@ -38,6 +41,7 @@ __all__ = [
     "LabelTable",
     "LayerSimilarity",
     "LayerTransferability",
+    "Measured",
     "Metric",
     "Moved",
     "Power",
@@ -49,6 +53,7 @@ __all__ = [
     "cka",
     "corrected_interval",
     "cross_validated_gain",
+    "diagnose",
     "domain_map",
     "effect_size",
     "estimated_accuracy",

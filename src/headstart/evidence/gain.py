@@ -184,7 +184,7 @@ def gain_on_rows(metric: Metric, target_only: np.ndarray, transfer: np.ndarray, 
     """Return the gain on rows that neither model has learned from.
 
     Hits are compared by the adjusted Wald interval, which holds where few rows differ, and by McNemar's exact test;
-    other utilities by the paired t interval.
+    other utilities by the paired t interval. One row alone bounds nothing.
 
     Parameters
     ----------
@@ -202,7 +202,10 @@ def gain_on_rows(metric: Metric, target_only: np.ndarray, transfer: np.ndarray, 
     """
     differences = np.asarray(transfer, dtype=float) - target_only
     hits = metric.name == "accuracy"
-    interval = fresh_rows_interval(differences, 1.0 if hits else 0.0)
+    if len(differences) > 1:
+        interval = fresh_rows_interval(differences, 1.0 if hits else 0.0)
+    else:
+        interval = Interval(float(differences.mean()), -np.inf, np.inf, 1.0, np.inf, 0)
     gain = _gain(metric, float(np.mean(target_only)), interval, differences, how, len(differences))
     return replace(gain, mcnemar=mcnemar(target_only, transfer)) if hits else gain
 

@@ -1,45 +1,58 @@
-"""How far apart source and target are: all columns together, each column, and the labels."""
+"""How far apart source and target are: all columns together, each column, the labels, and what kind of shift it is.
+
+The measures can be had from here one by one::
+
+    from headstart.evidence import shift
+    shift.mmd(Xs, Xt)
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-from scipy.stats import chi2_contingency, false_discovery_control, ks_2samp
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import roc_auc_score
-
-from headstart.domain import Domain, stack_rows
+from headstart.domain import Domain
+from headstart.draws import pick
 from headstart.errors import InputError
+from headstart.evidence.columns import ColumnShift, LabelShift, column_shifts, label_shift
+from headstart.evidence.diagnosis import Diagnosis, diagnose
+from headstart.evidence.distances import (
+    coral_distance,
+    energy_distance,
+    frechet_distance,
+    sliced_wasserstein,
+    wasserstein,
+)
+from headstart.evidence.measured import Measured
+from headstart.evidence.mmd import mmd
+from headstart.evidence.otdd import otdd
+from headstart.evidence.two_sample import classifier_two_sample_test, proxy_a_distance
 from headstart.readers import Vectorizer
 from headstart.readers.columns import Kind
 
-#: Rows of each domain that the classifier test looks at.
-MOST_ROWS = 2000
-MOST_COLUMNS = 200
+__all__ = [
+    "ColumnShift",
+    "Diagnosis",
+    "LabelShift",
+    "Measured",
+    "Shift",
+    "classifier_two_sample_test",
+    "column_shifts",
+    "coral_distance",
+    "diagnose",
+    "energy_distance",
+    "frechet_distance",
+    "label_shift",
+    "measure_shift",
+    "mmd",
+    "otdd",
+    "proxy_a_distance",
+    "sliced_wasserstein",
+    "wasserstein",
+]
 
-
-@dataclass(frozen=True)
-class ColumnShift:
-    """How one column differs: size between 0 and 1, p-value, and the p-value with false discoveries controlled."""
-
-    column: str
-    kind: str
-    size: float
-    p: float
-    q: float
-    note: str
-
-
-@dataclass(frozen=True)
-class LabelShift:
-    """How the labels differ: size between 0 and 1, p-value, and the shares (or means) in each domain."""
-
-    size: float
-    p: float
-    source: dict[str, float]
-    target: dict[str, float]
+#: Rows of each domain that distances are measured on, and of the optimal transport.
+MOST_ROWS, MOST_TRANSPORTED = 2000, 500
 
 
 @dataclass(frozen=True)
@@ -56,12 +69,19 @@ class Shift:
         Most different first.
     labels : LabelShift or None
         Where both domains have labels.
+    distances : dict of str to Measured
+        The other distances, on rows made numbers and scaled: MMD, energy, sliced Wasserstein, CORAL, Fréchet, proxy A,
+        and OTDD where both domains have classes.
+    diagnosis : Diagnosis or None
+        The kind of shift.
     """
 
     auc: float
     p: float
     columns: list[ColumnShift] = field(default_factory=list)
     labels: LabelShift | None = None
+    distances: dict[str, Measured] = field(default_factory=dict)
+    diagnosis: Diagnosis | None = None
 
     def __str__(self) -> str:
         apart = (
@@ -79,7 +99,8 @@ class Shift:
 
     def document(self) -> dict[str, Any]:
         """Return the shift in plain types."""
-        return {**asdict(self), "summary": str(self)}
+        diagnosis = None if self.diagnosis is None else self.diagnosis.document()
+        return {**asdict(self), "diagnosis": diagnosis, "summary": str(self)}
 
 
 def measure_shift(
@@ -121,134 +142,33 @@ def measure_shift(
             "in the same columns"
         )
     fitted = Vectorizer(vectorizer, kinds).fit([source.X, target.X])
-    auc, p = classifier_two_sample_test(
-        fitted.transform(source.X), fitted.transform(target.X), permutations, random_state
+    Xs, Xt = fitted.transform(source.X), fitted.transform(target.X)
+    told = classifier_two_sample_test(Xs, Xt, permutations, random_state)
+    task = source.task or target.task
+    return Shift(
+        auc=told.value,
+        p=1.0 if told.p is None else told.p,
+        columns=column_shifts(source.X, target.X, kinds),
+        labels=label_shift(source.y, target.y, task=task),
+        distances=_distances(Xs, Xt, source, target, permutations, random_state),
+        diagnosis=diagnose(Xs, Xt, source.y, target.y, task=task, permutations=permutations, random_state=random_state),
     )
-    return Shift(auc, p, column_shifts(source.X, target.X, kinds), label_shift(source, target))
 
 
-def classifier_two_sample_test(Xs: Any, Xt: Any, permutations: int = 999, random_state: int = 0) -> tuple[float, float]:
-    """Return AUC and permutation p-value of a classifier that tells source rows from target rows.
-
-    A random forest is fitted on a random half of the rows and scored on the other half. Given the forest, the
-    domains of the held-out rows are exchangeable when there is no shift, so the p-value is the share of
-    permutations of them (the identity included) with an AUC at least as high: exact, without refitting.
-
-    References
-    ----------
-    Lopez-Paz & Oquab: Revisiting Classifier Two-Sample Tests. ICLR 2017.
-    """
-    rng = np.random.default_rng(random_state)
-    Xs, Xt = (X[rng.permutation(X.shape[0])[:MOST_ROWS]] for X in (Xs, Xt))
-    X = stack_rows([Xs, Xt])
-    z = np.repeat([0, 1], [Xs.shape[0], Xt.shape[0]])
-    if min(np.bincount(z)) < 4:
-        return 0.5, 1.0
-    train = np.zeros(len(z), dtype=bool)
-    for domain in (0, 1):
-        rows = rng.permutation(np.flatnonzero(z == domain))
-        train[rows[: len(rows) // 2]] = True
-    forest = RandomForestClassifier(200, min_samples_leaf=3, class_weight="balanced", random_state=random_state)
-    score = forest.fit(X[train], z[train]).predict_proba(X[~train])[:, 1]
-    held = z[~train]
-    auc = float(roc_auc_score(held, score))
-    # The AUC is the rank sum of the target rows, so a permutation is one sum.
-    ranks = _midranks(score)
-    n_t = int(held.sum())
-    observed = ranks[held == 1].sum()
-    sums = np.array([ranks[rng.permutation(len(ranks))[:n_t]].sum() for _ in range(permutations)])
-    p = (1 + int((sums >= observed - 1e-9).sum())) / (1 + permutations)
-    return auc, float(p)
-
-
-def _midranks(values: np.ndarray) -> np.ndarray:
-    from scipy.stats import rankdata
-
-    return np.asarray(rankdata(values))
-
-
-def column_shifts(Xs: Any, Xt: Any, kinds: dict[str, Kind] | None) -> list[ColumnShift]:
-    """Test each column: Kolmogorov-Smirnov for numbers and dates, chi-squared for categories.
-
-    p-values are adjusted over the columns (Benjamini & Hochberg 1995) into q. Empty cells count as a category of
-    their own; for numbers a difference in their share is named in the note.
-    """
-    tested = []
-    if kinds is None:
-        if not isinstance(Xs, np.ndarray) or not isinstance(Xt, np.ndarray):
-            return []
-        for j in range(min(Xs.shape[1], MOST_COLUMNS)):
-            tested.append((f"column {j}", "number", *_number_shift(Xs[:, j], Xt[:, j])))
-    else:
-        for name, kind in list(kinds.items())[:MOST_COLUMNS]:
-            if kind == "category":
-                tested.append((name, kind, *_category_shift(Xs[name], Xt[name])))
-            else:
-                tested.append((name, kind, *_number_shift(_floats(Xs[name], kind), _floats(Xt[name], kind))))
-    if not tested:
-        return []
-    adjusted = false_discovery_control([p for _, _, _, p, _ in tested])
-    shifts = [
-        ColumnShift(name, kind, size, p, float(q), note)
-        for (name, kind, size, p, note), q in zip(tested, adjusted, strict=True)
-    ]
-    return sorted(shifts, key=lambda shift: (shift.q, -shift.size))
-
-
-def _floats(values: Any, kind: str) -> np.ndarray:
-    import pandas as pd
-
-    if kind == "date":
-        days = pd.to_datetime(values.astype(object).where(values.notna(), None), errors="coerce", utc=True)
-        return np.asarray((days - pd.Timestamp("1970-01-01", tz="UTC")).dt.total_seconds(), dtype=float)
-    return np.asarray(pd.to_numeric(values, errors="coerce"), dtype=float)
-
-
-def _number_shift(a: np.ndarray, b: np.ndarray) -> tuple[float, float, str]:
-    known_a, known_b = a[~np.isnan(a)], b[~np.isnan(b)]
-    lost_a, lost_b = 1 - len(known_a) / len(a), 1 - len(known_b) / len(b)
-    note = f"missing {lost_a:.0%} and {lost_b:.0%}" if abs(lost_a - lost_b) > 0.05 else ""
-    if not len(known_a) or not len(known_b):
-        return 0.0, 1.0, note or "empty"
-    test = ks_2samp(known_a, known_b)
-    mean = f"mean {known_a.mean():.4g} and {known_b.mean():.4g}"
-    return float(test.statistic), float(test.pvalue), f"{mean}; {note}" if note else mean
-
-
-def _category_shift(a: Any, b: Any) -> tuple[float, float, str]:
-    return _count_shift(a.astype(object).where(a.notna(), "(missing)"), b.astype(object).where(b.notna(), "(missing)"))
-
-
-def _count_shift(a: Any, b: Any) -> tuple[float, float, str]:
-    """Return total variation distance, chi-squared p-value, and the value whose share differs most."""
-    values, codes = np.unique(np.concatenate([np.asarray(a, dtype=str), np.asarray(b, dtype=str)]), return_inverse=True)
-    counts = np.stack(
-        [
-            np.bincount(codes[: len(a)], minlength=len(values)),
-            np.bincount(codes[len(a) :], minlength=len(values)),
-        ]
-    )
-    if len(values) < 2:
-        return 0.0, 1.0, ""
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    most = int(np.abs(shares[0] - shares[1]).argmax())
-    note = f"{values[most]!s}: {shares[0, most]:.0%} and {shares[1, most]:.0%}"
-    distance = 0.5 * float(np.abs(shares[0] - shares[1]).sum())
-    return distance, float(chi2_contingency(counts).pvalue), note
-
-
-def label_shift(source: Domain, target: Domain) -> LabelShift | None:
-    """Compare the known labels of both domains: chi-squared for classes, Kolmogorov-Smirnov for numbers."""
-    if not source.n_labelled or not target.n_labelled:
-        return None
-    ys, yt = source.labels, target.labels
-    if source.task == "regression":
-        size, p, _ = _number_shift(ys.astype(float), yt.astype(float))
-        return LabelShift(size, p, {"mean": float(ys.mean())}, {"mean": float(yt.mean())})
-    size, p, _ = _count_shift(ys, yt)
-    return LabelShift(size, p, _shares(ys), _shares(yt))
-
-
-def _shares(labels: np.ndarray) -> dict[str, float]:
-    values, counts = np.unique(labels, return_counts=True)
-    return {str(value): float(count / len(labels)) for value, count in zip(values, counts, strict=True)}
+def _distances(
+    Xs: Any, Xt: Any, source: Domain, target: Domain, permutations: int, random_state: int
+) -> dict[str, Measured]:
+    """Measure the other distances on at most `MOST_ROWS` rows of each domain."""
+    rows = [X[pick(X, MOST_ROWS, [random_state, domain])] for domain, X in enumerate((Xs, Xt))]
+    on = f"{rows[0].shape[0]} and {rows[1].shape[0]} rows"
+    found = {
+        "MMD": mmd(*rows, permutations=permutations, random_state=random_state),
+        "energy": energy_distance(*rows, permutations=permutations, random_state=random_state),
+        "sliced Wasserstein": sliced_wasserstein(*rows, random_state=random_state),
+        "CORAL": Measured(coral_distance(*rows), None, on),
+        "Fréchet": Measured(frechet_distance(*rows), None, on),
+        "proxy A": proxy_a_distance(*rows, permutations=permutations, random_state=random_state),
+    }
+    if source.task == target.task == "classification" and source.n_labelled and target.n_labelled:
+        found["OTDD"] = otdd(Xs, Xt, source.y, target.y, most=MOST_TRANSPORTED, random_state=random_state)
+    return found

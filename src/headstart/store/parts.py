@@ -12,6 +12,7 @@ from headstart.errors import StoreError
 TRUSTED = frozenset(
     {
         "headstart.backbones.transformer.BackboneFeatures",
+        "headstart.blend.Blended",
         "headstart.features.base.AlignedPredictor",
         "headstart.features.direct_standardization.FactoredMap",
         "headstart.features.class_scores.ScorePredictor",
