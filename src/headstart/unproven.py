@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.choose import Candidate, Validation, folds_of, validate
 from headstart.choose.candidates import candidate
+from headstart.choose.rule import SUREST
 from headstart.choose.unlabelled import importance_weights, rows_to_show_a_gain
 from headstart.domain import Domain
 from headstart.errors import InputError, listed
@@ -59,7 +60,9 @@ def choose_unproven(road: Road, candidates: list[Candidate], source: Domain | No
     # Probabilities of source rows are not part of the contract: what is compared is the task's first metric.
     road.metric = metric_for(road.plan.task, None)
     trial = validate(able, source, target, road.plan, random_state=road.random_state, tick=road.tick("try"))
-    choice = trial.choice()
+    few = target.n_labelled > 0 and SUREST in trial.names
+    # A few labels make a mean of methods better, and say little about which of them is best.
+    choice = SUREST if few else trial.choice()
     chosen = next(entry for entry in able if entry.name == choice)
     if trial.effective_rows < FEW_EFFECTIVE:
         road.notes.append(
@@ -67,10 +70,10 @@ def choose_unproven(road: Road, candidates: list[Candidate], source: Domain | No
             "the target lies where the source has few rows, so do not trust them far"
         )
     shown = road.metric.show(trial.score(choice, WEIGHTED))
-    how = (
-        f"{choice} chosen by the consensus of {', '.join(trial.voters)} ({road.metric.name} {shown} on source rows "
-        "weighted to look like the target's)"
+    why_this = (
+        "chosen as the mean of several methods" if few else f"chosen by the consensus of {', '.join(trial.voters)}"
     )
+    how = f"{choice} {why_this} ({road.metric.name} {shown} on source rows weighted to look like the target's)"
     tried = [
         Tried(entry.name, str(entry.family), trial.score(entry.name, WEIGHTED), None, None, None, seconds)
         for entry, seconds in zip(able, trial.seconds, strict=True)
