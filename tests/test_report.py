@@ -340,3 +340,13 @@ def test_worth_segment_lies_on_both_curves():
 )
 def test_numbers_are_written_as_a_reader_expects(written, expected):
     assert written == expected
+
+
+def test_choice_that_did_not_score_best_is_explained():
+    changed = document()
+    transfers = [line for line in changed["tried"] if not line["name"].startswith("target-only")]
+    changed["choice"] = min(transfers, key=lambda line: line["score"])["name"]
+    told = "left only for a method that is well ahead"
+    assert told in Page(render(changed)).text
+    changed["choice"] = max(transfers, key=lambda line: line["score"])["name"]
+    assert told not in Page(render(changed)).text

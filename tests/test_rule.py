@@ -1,7 +1,6 @@
 """The rule of choice."""
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from headstart.choose.rule import choose_by
 
@@ -12,18 +11,29 @@ def test_without_a_surest_candidate_the_best_mean_is_chosen():
     assert choose_by(utilities) == utilities.mean(axis=1).argmax()
 
 
-def test_surest_candidate_is_left_only_for_one_shown_to_be_better():
-    d = np.array([1.0, -1.0, 1.0, 1.0, -1.0, 0.0, 0.0, 0.0])
-    half = student_t.ppf(0.975, 7) * d.std(ddof=1) / np.sqrt(8)
-    surest = np.zeros(8)
-    assert choose_by(np.stack([surest, d - d.mean() + 0.99 * half]), surest=0) == 0
-    assert choose_by(np.stack([surest, d - d.mean() + 1.01 * half]), surest=0) == 1
+def test_surest_candidate_is_left_only_for_one_that_is_six_rows_ahead():
+    surest = np.zeros(20)
+    d = np.where(np.arange(20) < 8, 1.0, 0.0)
+    # Eight rows ahead, six times the root mean square is 3.8; with two rows, 1.9.
+    assert choose_by(np.stack([surest, d]), surest=0) == 1
+    assert choose_by(np.stack([surest, np.where(np.arange(20) < 1, 1.0, 0.0)]), surest=0) == 0
+    back_and_forth = np.where(np.arange(20) < 11, 1.0, -1.0)
+    assert choose_by(np.stack([surest, back_and_forth]), surest=0) == 0
 
 
-def test_six_hits_of_six_against_none_of_six_are_shown_and_two_of_six_are_not():
-    none, two, six = np.zeros(6), np.array([1.0, 1.0, 0, 0, 0, 0]), np.ones(6)
-    assert choose_by(np.stack([none, two]), surest=0, most=1.0) == 0
-    assert choose_by(np.stack([none, six]), surest=0, most=1.0) == 1
+def test_rule_is_one_standard_error_at_thirty_six_rows_whatever_the_unit():
+    rng = np.random.default_rng(0)
+    for scale in (1e-3, 1.0, 1e3):
+        d = rng.normal(size=36)
+        d -= d.mean()
+        error = np.sqrt((d**2).mean() / 36)
+        for ahead, left in ((0.9, 0), (1.1, 1)):
+            moved = scale * (d + ahead * error * np.sqrt(1 + ahead**2 / 36))
+            assert choose_by(np.stack([np.zeros(36), moved]), surest=0) == left
+
+
+def test_six_rows_say_too_little_to_leave_the_surest():
+    assert choose_by(np.stack([np.zeros(6), np.ones(6)]), surest=0) == 0
 
 
 def test_many_useless_candidates_on_few_rows_seldom_displace_the_surest():

@@ -304,7 +304,7 @@ def chosen_by(cell: Cell, standing: np.ndarray) -> dict[str, str]:
         smooth = np.array([np.mean(cell.likelihoods.get(name) or [-np.inf]) for name in names])
         found["cross-validated likelihood"] = names[1 + int(np.argmax(smooth[1:]))]
         surest = names.index(SUREST) - 1 if SUREST in names else None
-        found["the rule"] = names[1 + choose_by(rows[1:], surest, most=1.0)]
+        found["the rule"] = names[1 + choose_by(rows[1:], surest)]
     for validator, scores in cell.without_labels.items():
         if validator != WEIGHTED:
             found[validator] = max(scores, key=scores.__getitem__)

@@ -69,8 +69,7 @@ class Trial:
 
     def _chosen(self, rows: np.ndarray) -> int:
         surest = self.names.index(SUREST) - 1 if SUREST in self.names else None
-        most = 1.0 if self.metric.name == "accuracy" else 0.0
-        return 1 + choose_by(self.utilities[1:].mean(axis=1)[:, rows], surest, most)
+        return 1 + choose_by(self.utilities[1:].mean(axis=1)[:, rows], surest)
 
     def gain(self, name: str) -> Gain:
         """Return one candidate's gain over target-only, as if no other had been tried."""

@@ -66,6 +66,7 @@ def render(document: dict[str, Any]) -> str:
             "guard_means": headline.GUARDS.get(document["settings"].get("guard", ""), ""),
             "ways": ways,
             "transfers": sum(not line["name"].startswith(worth.TARGET_ONLY) for line in tried),
+            "chosen_is_best": _is_best(document["choice"], tried),
             "timed": any(line["seconds"] is not None for line in tried),
             "fewer_repeats": len({line.get("repeats") for line in tried}) > 1,
             "validation": trust.validation(document),
@@ -114,6 +115,13 @@ def _template() -> Template:
     )
     environment.filters |= {"count": count, "number": number, "p": p_value, "percent": percent, "seconds": seconds}
     return environment.get_template("page.html.jinja")
+
+
+def _is_best(choice: str, ranked: list[dict[str, Any]]) -> bool:
+    """Tell whether the chosen transfer has the best score of those tried."""
+    transfers = [line for line in ranked if not line["name"].startswith(worth.TARGET_ONLY)]
+    of_choice = [line["score"] for line in transfers if line["name"] == choice]
+    return not transfers or of_choice == [] or transfers[0]["score"] == of_choice[0]
 
 
 def _steps(steps: dict[str, float]) -> list[dict[str, Any]]:
