@@ -20,6 +20,9 @@ PUBLISHED = {
 }
 
 ERROR = ("mean error of f", "{:.4f}")
+#: Of a dictionary, names and numbers.
+NAMED = "named"
+POINTS = "{0[0]:.1f} ({0[1]:.1f} to {0[2]:.1f})"
 ACCURACY, DIFFERENCE = "{0[0]:.1f} ({0[1]:.1f} to {0[2]:.1f})", "{0[0]:+.1f} ({0[1]:+.1f} to {0[2]:+.1f})"
 
 
@@ -46,6 +49,64 @@ COLUMNS = {
             "inside over linear-probe",
             "outside over linear-probe",
         )
+    },
+    **{
+        f"choice {labels} labels": {
+            "rule": ("choice", "{}"),
+            "regret": ("regret", POINTS),
+            "honest": ("to an honest oracle", "{0[0]:.1f}"),
+            "over_single": ("over the best single method", DIFFERENCE),
+            "of_data": ("by data set", NAMED),
+        }
+        for labels in (3, 0)
+    },
+    "guard": {
+        "cases": ("cases", "{}"),
+        "guard": ("guard", "{}"),
+        "n": ("cases", "{}"),
+        "change": ("over target-only, points", DIFFERENCE),
+        "much_worse": ("worse by more than 3", "{:.0%}"),
+        "worst": ("worst", "{:+.1f}"),
+        "helping": ("transfers that help by more than 3", "{}"),
+        "delivered_of_helping": ("of these delivered", "{}"),
+    },
+    **{
+        f"ranking {part}": {
+            "order": ("ordered by", "{}"),
+            "regret": ("regret, points", POINTS),
+            "tau": ("weighted tau", "{0[0]:.2f} ({0[1]:.2f} to {0[2]:.2f})"),
+            "first": ("best is first, %", "{0[0]:.0f}"),
+            "among_three": ("among three, %", "{0[0]:.0f}"),
+        }
+        for part in ("reported, probe", "settling, probe")
+    },
+    "transferability_speed": {
+        "score": ("score", "{}"),
+        "shared": ("CPU seconds, factorisation shared", "{:.2f}"),
+        "alone": ("alone", "{:.2f}"),
+    },
+    "verdict_coverage": {
+        "task": ("task", "{}"),
+        "cosine": ("cosine", "{}"),
+        "labelled_rows": ("labelled rows", "{}"),
+        "coverage": ("holds the expected gain", "{:.1%}"),
+        "coverage_of_these_models": ("the gain of these models", "{:.1%}"),
+        "coverage_plain_t": ("plain t", "{:.1%}"),
+        "coverage_nadeau_bengio": ("Nadeau-Bengio", "{:.1%}"),
+        "said_to_help": ("said to help", "{:.1%}"),
+    },
+    "shift_errors uniform": {
+        "name": ("test", "{}"),
+        "kolmogorov_smirnov_p": ("uniform? KS p", "{:.2g}"),
+        "at_most_0.05": ("share at or below .05", "{:.3f}"),
+    },
+    "shift_errors diagnosis": {
+        "kind": ("shift", "{}"),
+        "rows": ("rows of each domain", "{:,}"),
+        "columns": ("columns", "{}"),
+        "size": ("size", "{}"),
+        "repeats": ("repetitions", "{}"),
+        "said": ("said", NAMED),
     },
     "features_per_second": {
         "what": ("what", "{}"),
@@ -157,15 +218,6 @@ COLUMNS = {
         "itself": ("itself", "{:.3f}"),
     },
     **{f"features_{table}": PUBLISHED for table in ("office", "office_sampled", "digits", "reviews", "corn")},
-    "verdict_coverage": {
-        "cosine": ("cosine of the tasks", "{:+.1f}"),
-        "true_gain": ("true gain", "{:+.3f}"),
-        "mean_gain": ("gain told, mean", "{:+.3f}"),
-        "mean_gain_of_the_luckiest": ("gain of the luckiest, mean", "{:+.3f}"),
-        "coverage": ("intervals that hold", "{:.0%}"),
-        "said_to_help": ("said to help", "{:.0%}"),
-        "said_to_hurt": ("said to hurt", "{:.0%}"),
-    },
     "kmm_speed": {
         "rows": ("rows of each domain", "{:,}"),
         "columns": ("columns", "{}"),
@@ -194,7 +246,7 @@ def table(name):
     rows = [[title for title, _ in columns.values()], ["---"] * len(columns)]
     rows += [
         ["" if line.get(key) is None else cell(line[key], form) for key, (_, form) in columns.items()]
-        for line in document[part or "lines"]
+        for line in lines_of(document[part or "lines"])
     ]
     how = (
         f"`{document['command']}`, {document['date']}, {document['machine']['cores']} cores, "
@@ -204,8 +256,15 @@ def table(name):
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{how}\n"
 
 
+def lines_of(found):
+    """Return a list of lines; of a dictionary of these, each with its name."""
+    return [{"name": name, **line} for name, line in found.items()] if isinstance(found, dict) else found
+
+
 def cell(value, form):
     """Return what stands in a cell; of a dictionary, its numbers."""
+    if form == NAMED:
+        return ", ".join(f"{name} {number:.2g}" for name, number in sorted(value.items()))
     if isinstance(value, dict):
         return " ".join(f"{number:.3g}" for number in value.values())
     return form.format(value).replace("|", "\\|").replace("\n", " ")

@@ -55,7 +55,7 @@ class Blend(RowMethod):
     """
 
     family: ClassVar[Family] = Family.MODELS
-    needs: ClassVar[Needs] = Needs()
+    needs: ClassVar[Needs] = Needs(dense=True)
 
     def __init__(self, members: Sequence[Method] | None = None) -> None:
         self.members = members

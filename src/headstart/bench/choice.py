@@ -206,7 +206,7 @@ def measure(asked: Asked, show: Callable[[Shown], None]) -> dict[str, Any]:
     return {
         "protocol": {"labels": LABELS, "folds": FOLDS, "repeats": REPEATS},
         "data": {name: (PAIRS[name][0].__doc__ or "").strip() for name in names},
-        "lines": {str(labels): [asdict(line) for line in of] for labels, of in lines.items()},
+        **{f"{labels} labels": [asdict(line) for line in of] for labels, of in lines.items()},
         "cells": [asdict(cell) for cell in cells],
     }
 

@@ -238,12 +238,11 @@ def line_of(guard: str, name: str, cells: Sequence[Cell]) -> Line:
     for cell, change in zip(cells, changes, strict=True):
         of_pair.setdefault((cell.data, cell.pair), []).append(float(change))
     units = np.array([np.mean(values) for values in of_pair.values()])
-    _, low, high = paired_interval(units)
     return Line(
         guard,
         name,
         len(cells),
-        (float(changes.mean()), low, high),
+        paired_interval(units),
         float((changes < -MUCH).mean()),
         float(changes.min()),
         int(transfers.sum()),

@@ -117,7 +117,9 @@ def _measured(
         # A few numbers may look like classes where all numbers of the source do not.
         target = replace(target, task=source.task)
     show("measure", 0, 1)
-    found = measure_shift(source, target, kinds=aligned.kinds, permutations=permutations, random_state=seed)
+    found = measure_shift(
+        source, target, kinds=aligned.kinds, permutations=permutations, transport=True, random_state=seed
+    )
     show("measure", 1, 1)
     return found, aligned.notes
 

@@ -125,7 +125,7 @@ def diagnose(
     unsure    anything else, or fewer than half of random parts of the rows give that kind
     ========= =================================================================================================
 
-    Tests are combined by Cauchy's distribution, :math:`\bar t = \frac14 \sum_j \tan((1/2 - p_j) \pi)`. Parts are
+    Tests are combined by Cauchy's distribution, :math:`\bar t = \frac{1}{4} \sum_j \tan((1/2 - p_j) \pi)`. Parts are
     judged by the null distribution of all rows, to scale.
 
     Without labels of the target, concept shift can't be seen. Label shift can, under its assumption: source rows

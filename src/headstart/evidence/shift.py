@@ -110,6 +110,7 @@ def measure_shift(
     kinds: dict[str, Kind] | None = None,
     vectorizer: Any = "auto",
     permutations: int = 999,
+    transport: bool = False,
     random_state: int = 0,
 ) -> Shift:
     """Measure how far source and target are apart.
@@ -122,6 +123,8 @@ def measure_shift(
         What the columns of tables hold, as `headstart.readers.align` found out.
     permutations : int
         Permutations behind the p-value.
+    transport : bool
+        Measure the OT dataset distance too, where both have classes: it loads an optimal transport library.
 
     Raises
     ------
@@ -150,13 +153,13 @@ def measure_shift(
         p=1.0 if told.p is None else told.p,
         columns=column_shifts(source.X, target.X, kinds),
         labels=label_shift(source.y, target.y, task=task),
-        distances=_distances(Xs, Xt, source, target, permutations, random_state),
+        distances=_distances(Xs, Xt, source, target, permutations, transport, random_state),
         diagnosis=diagnose(Xs, Xt, source.y, target.y, task=task, permutations=permutations, random_state=random_state),
     )
 
 
 def _distances(
-    Xs: Any, Xt: Any, source: Domain, target: Domain, permutations: int, random_state: int
+    Xs: Any, Xt: Any, source: Domain, target: Domain, permutations: int, transport: bool, random_state: int
 ) -> dict[str, Measured]:
     """Measure the other distances on at most `MOST_ROWS` rows of each domain."""
     rows = [X[pick(X, MOST_ROWS, [random_state, domain])] for domain, X in enumerate((Xs, Xt))]
@@ -169,6 +172,6 @@ def _distances(
         "Fréchet": Measured(frechet_distance(*rows), None, on),
         "proxy A": proxy_a_distance(*rows, permutations=permutations, random_state=random_state),
     }
-    if source.task == target.task == "classification" and source.n_labelled and target.n_labelled:
+    if transport and source.task == target.task == "classification" and source.n_labelled and target.n_labelled:
         found["OTDD"] = otdd(Xs, Xt, source.y, target.y, most=MOST_TRANSPORTED, random_state=random_state)
     return found
