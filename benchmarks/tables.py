@@ -40,6 +40,7 @@ COLUMNS = {
             ("models_office", (1, 3, 5, 10, 20), "a class"),
             ("models_pacs", (1, 3, 5, 10, 20), "a class"),
             ("models_texts", (8, 32, 128, 512), "labels"),
+            ("models_reviews", (8, 32, 128, 512), "labels"),
         )
         for part in (
             "inside",

@@ -166,7 +166,7 @@ def test_combined_p_values_hold_when_tests_are_the_same_or_independent():
 
 def test_a_measured_shift_has_distances_and_diagnosis_in_plain_types():
     Xs, Xt, ys, yt = case("covariate", n=100)
-    found = measure_shift(Domain(Xs, ys, "a"), Domain(Xt, yt, "b"), permutations=99)
+    found = measure_shift(Domain(Xs, ys, "a"), Domain(Xt, yt, "b"), permutations=99, transport=True)
     plain = json.loads(json.dumps(found.document(), allow_nan=False))
     assert list(plain["distances"]) == [
         "MMD", "energy", "sliced Wasserstein", "CORAL", "Fréchet", "proxy A", "OTDD",

@@ -279,4 +279,4 @@ def test_every_formula_of_the_site_is_drawn(site):
         assert ":math:" not in text, page
         assert ".. math" not in text, page
         assert "wzxhzdk" not in text, f"{page}: a formula got lost"
-    assert '<svg class="formula"' in (site / "four-questions.html").read_text(encoding="utf-8")
+    assert '<svg class="formula"' in (site / "gain.html").read_text(encoding="utf-8")

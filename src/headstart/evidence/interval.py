@@ -67,7 +67,7 @@ def rows_interval(differences: np.ndarray, folds: np.ndarray, level: float = LEV
     A row is scored once a repeat, by a model that was learned without it. The mean moves with the rows it is scored
     on, and with the rows it is learned from:
 
-    .. math:: \operatorname{Var}(\bar{d}) \approx \frac{S^2}{n} + \frac{1}{2} (K - 1) C
+    .. math:: \mathrm{Var}(\bar{d}) \approx \frac{S^2}{n} + \frac{1}{2} (K - 1) C
 
     :math:`S^2` is the variance over rows of a row's mean over the repeats (the central limit theorem of
     cross-validation, Bayle et al. 2020). :math:`C` is the covariance of two rows held out together, each less its own

@@ -22,7 +22,7 @@ def leave_one_out(F: Any, Y: Any, penalties: Sequence[float] = PENALTIES) -> np.
     r"""Return what ridge regression says of each row when it is fitted without the row, for each penalty.
 
     .. math:: \hat y_{-i} = y_i - \frac{y_i - \hat y_i}{1 - h_i}, \qquad \hat y = H y, \qquad
-              H = \tfrac{1}{n} 1 1^T + U \operatorname{diag}\Bigl(\frac{s^2}{s^2 + \lambda}\Bigr) U^T
+              H = \frac{1}{n} 1 1^T + U \mathrm{diag}\Bigl(\frac{s^2}{s^2 + \lambda}\Bigr) U^T
 
     with :math:`U, s` the left singular vectors and singular values of the centred features, and
     :math:`\lambda = \alpha \, \overline{s^2}`, so that the scale of the features makes no difference. One

@@ -104,7 +104,7 @@ def moved(method: Any, Xs: Any, Xt: Any, *, columns: Sequence[str] | None = None
     standardisation). Then both states are told in the target's standard deviations of that state,
 
     .. math:: u = (x - \mu_t) / \sigma_t, \qquad u' = (z - \mu'_t) / \sigma'_t, \qquad
-              \text{moved} = \operatorname{mean} |u' - u|
+              \text{moved} = \mathrm{mean} |u' - u|
 
     over the source rows. Otherwise the method makes axes of its own, and a column's share is how far rows of the target
     move there when the column is given another row's value, against giving them all of it:

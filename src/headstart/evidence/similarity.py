@@ -20,14 +20,14 @@ LEAST_ITEMS = 4
 def cka(X: Any, Y: Any, *, debiased: bool = True, batch: int | None = None, random_state: int = 0) -> float:
     r"""Return the linear centred kernel alignment of two representations of the same items.
 
-    .. math:: \operatorname{CKA} = \frac{\operatorname{HSIC}(K, L)}
-              {\sqrt{\operatorname{HSIC}(K, K) \operatorname{HSIC}(L, L)}}, \qquad K = X X^T, \; L = Y Y^T
+    .. math:: \mathrm{CKA} = \frac{\mathrm{HSIC}(K, L)}
+              {\sqrt{\mathrm{HSIC}(K, K) \mathrm{HSIC}(L, L)}}, \qquad K = X X^T, \; L = Y Y^T
 
     1 when one representation is a rotation and a scaling of the other. Without debiasing HSIC is the plain
     tr(KHLH), and CKA comes near 1 for any two representations, noise too, when there are more columns than items.
     Debiased it is the unbiased estimate of Song et al.,
 
-    .. math:: \operatorname{HSIC}_1 = \frac{1}{n(n-3)} \sum_{i \ne j} \tilde K_{ij} \tilde L_{ij}, \qquad
+    .. math:: \mathrm{HSIC}_1 = \frac{1}{n(n-3)} \sum_{i \ne j} \tilde K_{ij} \tilde L_{ij}, \qquad
               \tilde K_{ij} = K_{ij} - \frac{\sum_l K_{il} + \sum_l K_{lj}}{n-2}
               + \frac{\sum_{lm} K_{lm}}{(n-1)(n-2)}, \quad K_{ii} = 0
 

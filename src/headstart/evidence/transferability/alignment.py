@@ -16,7 +16,7 @@ def lfc(F: Any, y: Any, *, task: Task = "classification") -> float:
     r"""Label-feature correlation: the cosine of the centred kernel of the features and that of the labels.
 
     .. math:: \frac{\langle HFF^\top H,\ HYY^\top H \rangle}{\|HFF^\top H\|\ \|HYY^\top H\|}, \quad
-        H = I - \tfrac1n 11^\top
+        H = I - \frac{1}{n} 11^\top
 
     where (YY')_ij is 1 for rows of one class and -1 for others; for regression Y is the column of labels. It lies
     between 0 and 1. Both kernels are centred by rows and columns, as in Cortes et al. (2012). Directions with much

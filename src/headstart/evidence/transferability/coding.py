@@ -14,7 +14,7 @@ def transrate(F: Any, y: Any, *, distortion: float = 1e-4) -> float:
     r"""TransRate: the coding rate of all rows less the mean coding rate within the classes.
 
     .. math:: R(Z) - \sum_c \frac{n_c}{n} R(Z_c), \quad
-        R(Z) = \frac12 \log\det\Bigl(I + \frac{1}{n\epsilon} Z^\top Z\Bigr)
+        R(Z) = \frac{1}{2} \log\det\Bigl(I + \frac{1}{n\epsilon} Z^\top Z\Bigr)
 
     The rows of Z are the centred features, each scaled to length one; a class counts by its share. Both are as in the
     authors' code; scaling makes the score the same for rescaled features. It still depends on the distortion
@@ -66,7 +66,7 @@ def transrate(F: Any, y: Any, *, distortion: float = 1e-4) -> float:
 
 
 def coding_rate(Z: np.ndarray, distortion: float) -> float:
-    r"""Return :math:`\frac12 \log\det(I + Z^\top Z / (n\epsilon))` of rows Z, shape (n, d)."""
+    r"""Return :math:`\frac{1}{2} \log\det(I + Z^\top Z / (n\epsilon))` of rows Z, shape (n, d)."""
     gram = (Z @ Z.T if len(Z) <= Z.shape[1] else Z.T @ Z) / (len(Z) * distortion)
     if not len(gram):
         return 0.0

@@ -83,7 +83,7 @@ def sfda(F: Any, y: Any) -> float:
 def etran(F: Any, y: Any) -> EtranParts:
     r"""Return ETran's two parts: the energy of the features, and the mean probability of the right class.
 
-    .. math:: \frac1n \sum_i \log \sum_j e^{F_{ij}}, \quad \frac1n \sum_i p(y_i|x_i)
+    .. math:: \frac{1}{n} \sum_i \log \sum_j e^{F_{ij}}, \quad \frac{1}{n} \sum_i p(y_i|x_i)
 
     p comes from a linear discriminant on all rows, its covariance within classes raised by 1e-5 of its mean
     eigenvalue. The score is 0.15 times the first plus 0.85 times the second, each scaled to 0 to 1 *over the
@@ -175,7 +175,7 @@ def shrunk(Sw: np.ndarray, d: int, shrinkage: float, top: float) -> np.ndarray:
 
 
 def discriminant(X: np.ndarray, classes: Classes, Sw: np.ndarray, d: int, shrinkage: float) -> np.ndarray:
-    r"""Return :math:`x^\top A^{-1} \mu_c - \frac12 \mu_c^\top A^{-1} \mu_c + \log \pi_c`, shape (n, k).
+    r"""Return :math:`x^\top A^{-1} \mu_c - \frac{1}{2} \mu_c^\top A^{-1} \mu_c + \log \pi_c`, shape (n, k).
 
     Projecting on the k - 1 Fisher directions first, as papers do, gives the same differences between classes: these
     directions span the images of the class means under A's inverse.

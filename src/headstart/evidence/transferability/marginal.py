@@ -17,9 +17,9 @@ SMALLEST_RESIDUAL = 1e-12
 def logme(F: Any, y: Any, *, task: Task = "classification") -> float:
     r"""Logarithm of the maximum evidence of a Bayesian linear model, per row; the mean over classes.
 
-    .. math:: \frac1n \max_{\alpha,\beta} \Bigl[ \frac d2 \log\alpha + \frac n2 \log\beta
-        - \frac12 \log|\alpha I + \beta F^\top F| - \frac\beta2 \|Fm - y\|^2 - \frac\alpha2 \|m\|^2
-        - \frac n2 \log 2\pi \Bigr]
+    .. math:: \frac{1}{n} \max_{\alpha,\beta} \Bigl[ \frac{d}{2} \log\alpha + \frac{n}{2} \log\beta
+        - \frac{1}{2} \log|\alpha I + \beta F^\top F| - \frac{\beta}{2} \|Fm - y\|^2 - \frac{\alpha}{2} \|m\|^2
+        - \frac{n}{2} \log 2\pi \Bigr]
 
     with :math:`m = \beta(\alpha I + \beta F^\top F)^{-1} F^\top y`, and y the column of one class, one-hot. As in the
     paper the features are not centred and there is no intercept.

@@ -16,8 +16,8 @@ def gbc(F: Any, y: Any, *, covariance: Literal["spherical", "diagonal"] = "spher
     r"""Gaussian Bhattacharyya coefficient: minus the summed overlap of each class with each other.
 
     .. math:: -\sum_{i \neq j} \exp(-D_B(i, j)), \quad
-        D_B = \frac18 \Delta^\top \Sigma^{-1} \Delta
-        + \frac12 \log \frac{|\Sigma|}{\sqrt{|\Sigma_i| |\Sigma_j|}}, \quad
+        D_B = \frac{1}{8} \Delta^\top \Sigma^{-1} \Delta
+        + \frac{1}{2} \log \frac{|\Sigma|}{\sqrt{|\Sigma_i| |\Sigma_j|}}, \quad
         \Sigma = \frac{\Sigma_i + \Sigma_j}{2}, \quad \Delta = \mu_i - \mu_j
 
     on the first 64 principal components. It is 0 at best (no overlap) and -k(k - 1) at worst. A class with one row

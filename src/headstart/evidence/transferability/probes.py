@@ -136,7 +136,7 @@ def ridge_loo(features: Features, Y: np.ndarray, penalties: np.ndarray = PENALTI
 def lda(F: Any, y: Any, *, shrinkage: float | None = None) -> float:
     r"""Leave-one-out skill of a linear discriminant with a shrunk covariance, in closed form.
 
-    The covariance within classes is :math:`\Sigma = (1-a) S_w + a \frac{\operatorname{tr} S_w}{d} I`, a that of Ledoit
+    The covariance within classes is :math:`\Sigma = (1-a) S_w + a \frac{\mathrm{tr}\, S_w}{d} I`, a that of Ledoit
     and Wolf unless given. A row is scored by its distance to the class means; without row i of class c, with
     :math:`\delta = x_i - \mu_c`, the mean of c moves to :math:`x_i - q \delta` and the covariance to
 

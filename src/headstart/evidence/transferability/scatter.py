@@ -11,9 +11,9 @@ from headstart.evidence.transferability.features import as_classes, as_features
 def h_score(F: Any, y: Any, shrinkage: bool = False) -> float:
     r"""H-score, plain or with the covariance shrunk.
 
-    .. math:: \operatorname{tr}(\operatorname{cov}(f)^{+} \operatorname{cov}(E[f|y])), \quad
-        \operatorname{tr}(\Sigma_a^{-1} (1-a) \operatorname{cov}(E[f|y])), \quad
-        \Sigma_a = (1-a) \operatorname{cov}(f) + a \tfrac{\operatorname{tr} \operatorname{cov}(f)}{d} I
+    .. math:: \mathrm{tr}\,(\mathrm{cov}(f)^{+} \mathrm{cov}(E[f|y])), \quad
+        \mathrm{tr}\,(\Sigma_a^{-1} (1-a) \mathrm{cov}(E[f|y])), \quad
+        \Sigma_a = (1-a) \mathrm{cov}(f) + a \frac{\mathrm{tr}\, \mathrm{cov}(f)}{d} I
 
     where a is the shrinkage of Ledoit and Wolf. The best value is the number of classes less one, or the number of
     directions if that is smaller. The plain form reaches it on pure noise once there are no more rows than columns:
@@ -76,8 +76,8 @@ def h_score(F: Any, y: Any, shrinkage: bool = False) -> float:
 def ledoit_wolf_shrinkage(trace: float, squared_norm: float, squared_lengths: np.ndarray, d: int) -> float:
     r"""Return Ledoit and Wolf's shrinkage of a covariance towards a multiple of the identity.
 
-    .. math:: a = \min(1, \beta^2 / \delta^2), \quad \delta^2 = \|S\|^2 - (\operatorname{tr} S)^2 / d, \quad
-        \beta^2 = \frac1n \Bigl(\frac1n \sum_i \|x_i\|^4 - \|S\|^2\Bigr)
+    .. math:: a = \min(1, \beta^2 / \delta^2), \quad \delta^2 = \|S\|^2 - (\mathrm{tr}\, S)^2 / d, \quad
+        \beta^2 = \frac{1}{n} \Bigl(\frac{1}{n} \sum_i \|x_i\|^4 - \|S\|^2\Bigr)
 
     Parameters
     ----------

@@ -54,8 +54,8 @@ def nce(source_labels: Any, y: Any) -> float:
 def leep(source_probabilities: Any, y: Any) -> float:
     r"""Log expected empirical prediction: the mean log-likelihood of the labels under the source model's classes.
 
-    .. math:: \frac1n \sum_i \log \sum_z P(y_i|z)\, \theta(x_i)_z, \quad
-        P(y|z) = \frac{P(y,z)}{P(z)}, \quad P(y,z) = \frac1n \sum_{i: y_i=y} \theta(x_i)_z
+    .. math:: \frac{1}{n} \sum_i \log \sum_z P(y_i|z)\, \theta(x_i)_z, \quad
+        P(y|z) = \frac{P(y,z)}{P(z)}, \quad P(y,z) = \frac{1}{n} \sum_{i: y_i=y} \theta(x_i)_z
 
     It is 0 at best. It needs the probabilities of the source model's own classes, and says nothing of what its
     features could do with another head. A source class that gets no probability anywhere is left out.

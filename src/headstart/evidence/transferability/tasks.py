@@ -19,7 +19,7 @@ def task2vec(F: Any, y: Any) -> np.ndarray:
     This is the part of it that can be had from features: a gain :math:`g_j`, which is 1, on each feature j below a
     softmax head W,
 
-    .. math:: \frac1n \sum_i F_{ij}^2 \Bigl( \sum_c p_{ic} W_{jc}^2 - \bigl(\sum_c p_{ic} W_{jc}\bigr)^2 \Bigr)
+    .. math:: \frac{1}{n} \sum_i F_{ij}^2 \Bigl( \sum_c p_{ic} W_{jc}^2 - \bigl(\sum_c p_{ic} W_{jc}\bigr)^2 \Bigr)
 
     where p are the head's probabilities. The head is ridge regression on the one-hot labels, in closed form, with
     the log of the classes' shares added: a softmax head's first step rather than its optimum. The features are centred.
