@@ -158,9 +158,18 @@ class Road:
             findings = look_inside(judged, self.tick("look inside"))
             verdict, sentence = gain.verdict, _sentence(gain, curve, decision, tested=test is not None)
         else:
-            unproven = choose_unproven(self, candidates, source, target)
+            unproven = choose_unproven(
+                candidates,
+                source,
+                target,
+                self.plan,
+                self.metric,
+                random_state=self.random_state,
+                tick=self.tick("try"),
+            )
             choice, tried, sentence = unproven.choice, unproven.tried, unproven.sentence
-            findings = unproven.findings
+            findings, self.metric = unproven.findings, unproven.metric
+            self.notes.extend(unproven.notes)
             verdict, decision = "cannot be proven", Decision(choice, "chosen without target labels")
         model, steps = by_name[decision.delivered].fit_timed(
             target, lambda step: self.progress("deliver", STEPS.index(step), len(STEPS))
