@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 from headstart.choose.candidates import Candidate
 from headstart.choose.validators import VALIDATORS
@@ -17,13 +16,13 @@ from headstart.choose.validators.gathered import FOLDS, LEARNER_BACK, METHOD_BAC
 from headstart.delivery import Plan
 from headstart.domain import Domain, Task
 from headstart.errors import InputError, listed, unknown_name
+from headstart.evidence.power import rows_needed
 from headstart.fitting import effective_size
 from headstart.instances import DomainClassifierWeighting
 from headstart.readers import Vectorizer
 
-#: The gain that the advice on labelling aims to show, and the chance of showing it.
+#: The gain that the advice on labelling aims to show.
 GAIN_TO_SHOW = 0.05
-POWER = 0.8
 
 #: The validators that choose where nobody said. Settled with the target accuracies of Office-Caltech10 SURF and heart
 #: in view: there a vote of the source (importance-weighted), of certainty or of the crowd made choices worse.
@@ -223,15 +222,14 @@ def importance_weights(source: Domain, target: Domain, plan: Plan, random_state:
     return classifier.weigh(vectorizer.transform(source.X), vectorizer.transform(target.X)).astype(float)
 
 
-def rows_to_show_a_gain(disagreement: float, gain: float = GAIN_TO_SHOW, power: float = POWER) -> int:
-    """Return the labelled target rows that would show a gain in accuracy with 95 % confidence.
+def rows_to_show_a_gain(disagreement: float, gain: float = GAIN_TO_SHOW) -> int | None:
+    """Return the labelled target rows that would show a gain in accuracy with 95 % confidence and a chance of 80 %.
 
     Two models that disagree on a share p of rows differ in accuracy by a mean of per-row differences with variance
     p - gain^2; that the models vary with the labelled rows adds about a quarter to the variance of the mean.
 
     >>> rows_to_show_a_gain(0.2, 0.05)
-    776
+    777
     """
-    spread = max(disagreement - gain**2, gain * (1 - gain))
-    z = norm.ppf(0.975) + norm.ppf(power)
-    return int(np.ceil(1.25 * z**2 * spread / gain**2))
+    variance = max(disagreement - gain**2, gain * (1 - gain))
+    return rows_needed(gain, float(np.sqrt(1.25 * variance)))
