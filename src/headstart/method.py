@@ -67,6 +67,8 @@ class Needs:
     tasks : tuple of {"classification", "regression"}
     prepared_on : {"both", "source", "target"}
         Which rows a vectoriser in front of the method may be fitted on.
+    reads : tuple of str
+        What rows may be: of a table (which features of pictures and texts are too), examples of facts, nodes of a graph.
     """
 
     target_labels: bool = False
@@ -80,6 +82,7 @@ class Needs:
     learner: Literal["any", "weighted", "linear"] = "weighted"
     tasks: tuple[Task, ...] = ("classification", "regression")
     prepared_on: Literal["both", "source", "target"] = "both"
+    reads: tuple[str, ...] = ("table",)
 
 
 @dataclass(frozen=True)
