@@ -89,6 +89,7 @@ ENTRIES = (
     Entry("transfer-forest", "TransferForest", "headstart.models"),
     Entry("adaptive-svm", "AdaptiveSVM", "headstart.models"),
     Entry("warm-start", "WarmStart", "headstart.models"),
+    Entry("predicate-mapping", "PredicateMapping", "headstart.relations", standard=True),
     Entry("blend", "Blend", "headstart.blend", standard=True),
     Entry("linear-probe", "LinearProbe", "headstart.models.fine_tuning"),
     Entry("fine-tune", "FineTune", "headstart.models.fine_tuning"),
@@ -158,6 +159,7 @@ def methods(family: str | None = None) -> pd.DataFrame:
                 "pairs": found.needs.pairs,
                 "same columns": found.needs.same_features,
                 "trains a network": found.needs.items,
+                "reads": ", ".join(found.needs.reads),
                 "learner": found.needs.learner,
                 "tasks": ", ".join(found.needs.tasks),
                 "tried by itself": entry.standard,
@@ -172,6 +174,7 @@ def methods(family: str | None = None) -> pd.DataFrame:
         "pairs",
         "same columns",
         "trains a network",
+        "reads",
         "learner",
         "tasks",
         "tried by itself",
@@ -185,7 +188,7 @@ def names() -> list[str]:
     return [entry.name for entry in ENTRIES]
 
 
-def standard_names(different: bool = False) -> list[str]:
+def standard_names(different: bool = False, reads: str = "table") -> list[str]:
     """Return the names of the methods that a run tries when none is named.
 
     One or two of each kind: with every method more that is tried, the choice among them rests more on luck, and on
@@ -196,17 +199,21 @@ def standard_names(different: bool = False) -> list[str]:
     different : bool
         Source and target have different columns. Few methods can work then, so all of them are tried, beside the
         baselines.
+    reads : {"table", "facts", "graph"}
+        What the rows are.
 
     Examples
     --------
     >>> standard_names()[:4], "direct-standardization" in standard_names(different=True)
     (['target-only', 'source-only', 'pooled', 'kmm'], True)
     """
-    if not different:
-        return [entry.name for entry in ENTRIES if entry.standard]
     from headstart.method import Family
 
-    found = {entry.name: entry.load() for entry in ENTRIES}
+    here = [entry for entry in ENTRIES if different or entry.standard]
+    found = {entry.name: entry.load() for entry in here}
+    found = {name: kind for name, kind in found.items() if reads in kind.needs.reads}
+    if not different or reads != "table":
+        return [entry.name for entry in here if entry.standard and entry.name in found]
     return [name for name, kind in found.items() if kind.family == Family.BASELINE or not kind.needs.same_features]
 
 
@@ -217,7 +224,11 @@ def travelling_names() -> list[str]:
     ['source-only', 'pred', 'regular-transfer', 'transfer-tree', 'transfer-forest', 'adaptive-svm', 'warm-start']
     """
     needs = {entry.name: entry.load().needs for entry in ENTRIES}
-    return [name for name, need in needs.items() if need.source_labels and not need.source_rows and not need.items]
+    return [
+        name
+        for name, need in needs.items()
+        if need.source_labels and not need.source_rows and not need.items and "table" in need.reads
+    ]
 
 
 def names_in(group: str) -> list[str] | None:

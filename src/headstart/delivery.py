@@ -258,7 +258,7 @@ def _vectors(rows: Any, vectorizer: Vectorizer, width: int | None) -> Any:
         if lost:
             raise InputError(f"no column {listed(lost)}; the model needs {listed(kinds, 30)}")
         return vectorizer.transform(rows[list(kinds)])
-    rows = rows if hasattr(rows, "tocsr") else np.asarray(rows)
+    rows = rows if hasattr(rows, "tocsr") or hasattr(rows, "stack_rows") else np.asarray(rows)
     if width is not None and rows.shape[1] != width:
         raise InputError(f"rows have {rows.shape[1]} columns; the model was fitted on {width}")
     return vectorizer.transform(rows)

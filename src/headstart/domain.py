@@ -20,6 +20,9 @@ MOST_NUMBERED_CLASSES = 20
 
 #: What rows are called that are one thing each, by modality.
 ITEMS = {"image": "pictures", "text": "texts"}
+#: What rows are called that stand in a world of their own, which each part of them still knows: the facts around an
+#: example, the graph around a node. Such rows have no columns in common with others.
+WORLDS = {"facts": "examples", "graph": "nodes"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,7 @@ class Domain:
     ----------
     X : array, sparse matrix or DataFrame of shape (n, d)
         The rows. Kept as given, never edited. Of pictures one column of paths, of texts one of texts; a plain list
-        of these becomes such a column.
+        of these becomes such a column. Of facts `Examples`, of a graph `Nodes` (`headstart.relations`).
     y : array-like of shape (n,), optional
         The labels. A label that is not known is missing: NaN, None or pandas.NA. Without `y` none is known.
     name : str
@@ -111,7 +114,7 @@ class Domain:
         return int(self.X.shape[0])
 
     def __repr__(self) -> str:
-        what = ITEMS.get(self.modality, f"rows x {self.X.shape[1]} columns")
+        what = {**ITEMS, **WORLDS}.get(self.modality, f"rows x {self.X.shape[1]} columns")
         return (
             f"Domain({self.name!r}, {len(self)} {what}, "
             f"{self.n_labelled} labelled{', ' + self.task if self.task else ''})"
@@ -231,6 +234,8 @@ def stack_rows(blocks: Sequence[Any]) -> Any:
         import pandas as pd
 
         return pd.concat(blocks, ignore_index=True)
+    if hasattr(blocks[0], "stack_rows"):
+        return blocks[0].stack_rows(blocks)
     if all(isinstance(block, np.ndarray) for block in blocks):
         return np.concatenate(blocks)
     from scipy.sparse import vstack

@@ -1,5 +1,6 @@
 """Learners by name, for the command line and for `run`."""
 
+from importlib import import_module
 from typing import Any
 
 from headstart.domain import Task
@@ -11,10 +12,18 @@ LEARNERS: dict[Task, tuple[str, ...]] = {
 }
 
 
-def make_learner(learner: Any, task: Task, random_state: int) -> Any:
+#: What learns from rows that stand in a world of their own: module and class.
+OF_WORLDS = {
+    "facts": ("headstart.relations", "RelationalBoosting"),
+    "graph": ("headstart.relations", "GraphClassifier"),
+}
+
+
+def make_learner(learner: Any, task: Task, random_state: int, modality: str = "table") -> Any:
     """Return a learner by name ("logistic", "svm", ...), or the estimator given; "auto" is the task's first.
 
-    Where a learner has a `random_state` and it is not set, it is set.
+    Where a learner has a `random_state` and it is not set, it is set. Examples of facts and nodes of a graph have
+    learners of their own, which "auto" stands for.
 
     Raises
     ------
@@ -23,6 +32,11 @@ def make_learner(learner: Any, task: Task, random_state: int) -> Any:
     """
     from sklearn.base import clone, is_classifier, is_regressor
 
+    if modality in OF_WORLDS and isinstance(learner, str):
+        if learner != "auto":
+            raise InputError(f"{learner} is for tables; of {modality} the learner is 'auto', or an estimator for them")
+        module, name = OF_WORLDS[modality]
+        learner = getattr(import_module(module), name)()
     if isinstance(learner, str):
         name = LEARNERS[task][0] if learner == "auto" else learner
         if name not in LEARNERS[task]:

@@ -19,12 +19,14 @@ from typing import Any, ClassVar, Literal
 
 from sklearn.base import BaseEstimator
 
-from headstart.domain import Domain, Task
+from headstart.domain import WORLDS, Domain, Task
 from headstart.errors import NeedsError
 from headstart.fitting import Predictor, is_linear, is_plain, takes_weights
 
 #: Arrays and parts that a printed knowledge names.
 SHOWN = 8
+#: What rows may be, as it is said in a message.
+CALLED = {"table": "a table", "facts": "facts", "graph": "a graph"}
 STEPS = ("learn the source task", "extract knowledge", "carry it over", "learn the target task")
 
 
@@ -273,6 +275,10 @@ def unmet_needs(
     if target is not None and needs.target_labels and not target.n_labelled:
         return "needs labelled target rows, and there are none"
     here = [domain for domain in (source, target) if domain is not None]
+    for domain in here:
+        kind = domain.modality if domain.modality in WORLDS else "table"
+        if kind not in needs.reads:
+            return f"is for {' or '.join(CALLED[each] for each in needs.reads)}, and {domain.name} is {CALLED[kind]}"
     if needs.pairs and any(domain.pair is None for domain in here):
         return "learns from paired rows; say with pair=... (--pair) what was measured in each row"
     if needs.items and any(domain.items is None for domain in here):

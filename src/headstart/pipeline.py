@@ -15,7 +15,7 @@ from headstart.catalogue import make, travelling_names
 from headstart.choose import Candidate, Kept, shortlist
 from headstart.choose.candidates import TARGET_ONLY, from_parcel, reading
 from headstart.delivery import Plan, described
-from headstart.domain import ITEMS, Domain, Task, known_labels, require_classes, require_learnable, stack
+from headstart.domain import ITEMS, WORLDS, Domain, Task, known_labels, require_classes, require_learnable, stack
 from headstart.errors import InputError, NeedsError, listed, unknown_name
 from headstart.evidence import measure_shift
 from headstart.evidence.gain import metric_for
@@ -23,7 +23,7 @@ from headstart.learners import make_learner
 from headstart.method import Method, require
 from headstart.parcel import Parcel, pack, read_parcel, without_rows
 from headstart.readers import align
-from headstart.readers.columns import SPACES, align_spaces
+from headstart.readers.columns import SPACES, align_spaces, in_worlds
 from headstart.result import Result
 from headstart.road import Progress, Road, silent
 
@@ -140,17 +140,18 @@ def run(
     _require_domains(sources, target, test)
     read = _read([*sources, target, *([] if test is None else [test])], model, progress)
     sources, (target, *tests) = read.domains[: len(sources)], read.domains[len(sources) :]
-    aligned = align_spaces(sources, target, tests, spaces)
+    world = next((domain.modality for domain in (*sources, target) if domain.modality in WORLDS), "table")
+    aligned = in_worlds(sources, target, tests) if world in WORLDS else align_spaces(sources, target, tests, spaces)
     merged = stack(aligned.sources)
     target = aligned.target
     merged, target, task = _agree_on_task(merged, target)
     test = None if test is None else replace(aligned.tests[0], task=task).labelled_rows()
     require_learnable(merged, target)
-    label = merged.label or target.label
+    label = (target.label if world in WORLDS else None) or merged.label or target.label
     plan = Plan(task, aligned.kinds, vectorizer, label, aligned.different, aligned.source_kinds, read.reader)
     road = Road(
         plan,
-        metric_for(task, metric),
+        metric_for(task, metric or ("log loss" if world == "facts" else None)),
         guard,
         folds,
         repeats,
@@ -164,7 +165,7 @@ def run(
     )
     with road.noting():
         road.notes.extend([*read.notes, *aligned.notes])
-        learner = make_learner(learner, task, random_state)
+        learner = make_learner(learner, task, random_state, world)
         candidates, left_out = shortlist(
             methods, learner, merged, target, plan, random_state, lambda step: progress(f"source: {step}", 0, 1)
         )
@@ -226,7 +227,9 @@ def learn(
     """
     sources = [source] if isinstance(source, Domain) else list(source)
     read = _read(sources, model, progress)
-    aligned = align(read.domains[:-1], read.domains[-1])
+    *others, last = read.domains
+    world = last.modality if last.modality in WORLDS else "table"
+    aligned = in_worlds(others, last, []) if world in WORLDS else align(others, last)
     merged = stack([*aligned.sources, aligned.target])
     if not merged.n_labelled or merged.task is None:
         raise InputError(f"{merged.name}: all labels are missing; name the column to predict with label=... (--label)")
@@ -234,7 +237,8 @@ def learn(
     chosen = make(method)
     _require_travelling(chosen, allow_source_rows)
     plan = Plan(merged.task, aligned.kinds, vectorizer, merged.label, reader=read.reader)
-    parcel = pack(clone(reading(chosen, plan)), make_learner(learner, merged.task, random_state), merged, plan)
+    made = make_learner(learner, merged.task, random_state, world)
+    parcel = pack(clone(reading(chosen, plan)), made, merged, plan)
     return without_rows(parcel, merged, allow=allow_source_rows)
 
 
@@ -278,7 +282,9 @@ def carry(
     read = _read_as(parcel, [target, *([] if test is None else [test])], progress)
     target, *extra = read.domains
     notes = [f"the rows of {parcel.source} are not here, so the shift was not measured"]
-    if _is_different(parcel, target, spaces):
+    if target.modality in WORLDS:
+        tests, plan = in_worlds([], target, extra).tests, replace(plan, different=True)
+    elif _is_different(parcel, target, spaces):
         aligned = align(extra, replace(target, task=plan.task))
         plan = replace(plan, kinds=aligned.kinds, different=True, source_kinds=plan.kinds)
         target, tests = aligned.target, aligned.sources
@@ -290,7 +296,7 @@ def carry(
     require_classes(plan.task, _classes_in(parcel), target)
     road = Road(
         plan,
-        metric_for(plan.task, metric),
+        metric_for(plan.task, metric or ("log loss" if target.modality == "facts" else None)),
         guard,
         folds,
         repeats,

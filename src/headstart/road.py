@@ -18,7 +18,7 @@ from headstart.choose import GUARDS, Candidate, Decision, Kept, Trial, decide, s
 from headstart.choose.candidates import TARGET_ONLY, with_other_settings
 from headstart.choose.search import Searched
 from headstart.delivery import Model, Plan, versions
-from headstart.domain import Domain
+from headstart.domain import WORLDS, Domain
 from headstart.errors import InputError, listed, unknown_name
 from headstart.evidence import Curve, Gain, Metric, Shift, gain_on_rows, learning_curve
 from headstart.findings import Findings, Judged, look_inside
@@ -267,7 +267,8 @@ class Road:
             transfer,
             target,
             self.metric,
-            test=test,
+            # Test rows of another world can't join those that are learned from.
+            test=None if target.modality in WORLDS else test,
             draws=self.curve_draws,
             n_jobs=self.n_jobs,
             random_state=self.random_state,

@@ -25,7 +25,12 @@ class TargetOnly(Method):
 
     family: ClassVar[Family] = Family.BASELINE
     needs: ClassVar[Needs] = Needs(
-        target_labels=True, source_labels=False, source_rows=False, learner="any", prepared_on="target"
+        target_labels=True,
+        source_labels=False,
+        source_rows=False,
+        learner="any",
+        prepared_on="target",
+        reads=("table", "facts", "graph"),
     )
 
     def learn_source(self, source: Domain, learner: Any) -> None:

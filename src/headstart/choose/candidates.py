@@ -11,7 +11,7 @@ from sklearn.base import clone
 from headstart.catalogue import make, name_of, names_in, standard_names
 from headstart.choose.settings import others_like
 from headstart.delivery import Model, Plan, fit_target_only, fit_together
-from headstart.domain import Domain, paired_rows
+from headstart.domain import WORLDS, Domain, paired_rows
 from headstart.errors import NeedsError
 from headstart.method import Family, Method, unannounced, unmet_needs
 from headstart.parcel import Parcel, pack, unpack
@@ -144,10 +144,11 @@ def shortlist(
     NeedsError
         When a method asked for by name can't work here.
     """
+    reads = target.modality if target.modality in WORLDS else "table"
     asked = [(method, names_in(method) if isinstance(method, str) else None) for method in methods or ()]
     by_group = [name for _, group in asked for name in group or ()]
     if methods is None:
-        by_group = standard_names(different=plan.different)
+        by_group = standard_names(different=plan.different, reads=reads)
     by_name = [make(method) for method, group in asked if group is None]
     taken = {name_of(method) for method in by_name}
     several = [make(name) for name in dict.fromkeys(by_group) if name not in taken]

@@ -24,6 +24,10 @@ MISSING_CATEGORY = "(missing)"
 DATE_PARTS = ("day", "month", "weekday")
 
 
+#: What a domain is, by modality, as it is said in a message.
+CALLED = {"facts": "facts", "graph": "a graph"}
+
+
 @dataclass(frozen=True)
 class Aligned:
     """Domains brought to the same columns, or each side to its own.
@@ -90,6 +94,33 @@ def align_spaces(sources: Sequence[Domain], target: Domain, tests: Sequence[Doma
         tests=here.sources,
         different=True,
         source_kinds=there.kinds,
+    )
+
+
+def in_worlds(sources: Sequence[Domain], target: Domain, tests: Sequence[Domain]) -> Aligned:
+    """Return domains whose rows stand in worlds of their own as they are: there are no columns to agree on.
+
+    Raises
+    ------
+    InputError
+        When they are of different kinds, or there are several sources.
+    """
+    for domain in (*sources, *tests):
+        if domain.modality != target.modality:
+            raise InputError(
+                f"{domain.name} is {CALLED.get(domain.modality, 'a table')} and {target.name} "
+                f"{CALLED.get(target.modality, 'a table')}; give two of one kind"
+            )
+    if len(sources) > 1:
+        raise InputError(f"{listed(s.name for s in sources)}: several worlds can't be one source; give one")
+    what = "facts" if target.modality == "facts" else "graph"
+    return Aligned(
+        sources=list(sources),
+        target=target,
+        kinds=None,
+        notes=[f"each side keeps its own {what}; there is no shift of columns to measure"],
+        tests=list(tests),
+        different=True,
     )
 
 
@@ -250,6 +281,8 @@ class Vectorizer:
         """Return a vectoriser fitted on these blocks of rows together."""
         from sklearn.base import clone
 
+        if any(hasattr(block, "stack_rows") for block in blocks):
+            return self
         if not isinstance(self.spec, str):
             rows = stack_rows(blocks) if len(blocks) > 1 else blocks[0]
             return replace(self, numbers=clone(self.spec).fit(rows))
@@ -264,6 +297,9 @@ class Vectorizer:
 
     def transform(self, X: Any) -> Any:
         """Return the rows as floats of shape (n, d); float32 stays float32, sparse stays sparse."""
+        if hasattr(X, "stack_rows"):
+            # Examples of facts and nodes of a graph are not numbers and become none.
+            return X
         if not isinstance(self.spec, str):
             return self.numbers.transform(X)
         numbers, categories = self._split(X)

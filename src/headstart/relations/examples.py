@@ -62,6 +62,10 @@ class Examples:
         types = tuple(_type_of(facts, predicate, i, column) for i, column in enumerate(columns))
         return cls(facts, Predicate(predicate, types), _as_array(told))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what the examples are, without what was evaluated of them."""
+        return {key: value for key, value in self.__dict__.items() if key != "positions"}
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and arguments."""

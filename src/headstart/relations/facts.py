@@ -127,6 +127,10 @@ class Facts:
         kinds = {kind: np.array(sorted(of), dtype=np.int64) for kind, of in sorted(of_kind.items())}
         return cls({p: schema[p] for p in tuples}, constants, tuples, kinds, name)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what the facts are, without what was evaluated of them."""
+        return {**self.__dict__, "kept": {}}
+
     def __repr__(self) -> str:
         return (
             f"Facts({self.name!r}, {len(self):,} facts of {len(self.schema)} predicates, {len(self.constants):,} "

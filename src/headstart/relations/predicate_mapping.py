@@ -138,6 +138,7 @@ class PredicateMapping(Method):
                 "model": document(model),
                 "walk": walk_statistics(source.X.facts, names),
                 "rows": source.n_labelled,
+                "classes": np.asarray(model.classes_).tolist(),
                 "world": source.name,
             },
         )
