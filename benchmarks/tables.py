@@ -75,11 +75,17 @@ COLUMNS = {
         f"ranking {part}": {
             "order": ("ordered by", "{}"),
             "regret": ("regret, points", POINTS),
+            "over": ("over the default's", DIFFERENCE),
             "tau": ("weighted tau", "{0[0]:.2f} ({0[1]:.2f} to {0[2]:.2f})"),
             "first": ("best is first, %", "{0[0]:.0f}"),
             "among_three": ("among three, %", "{0[0]:.0f}"),
         }
-        for part in ("reported, probe", "settling, probe")
+        for part in (
+            "reported, probe",
+            "settling, probe",
+            "fresh, 3 a class, probe",
+            "fresh, 30 a class, probe",
+        )
     },
     "transferability_speed": {
         "score": ("score", "{}"),

@@ -10,14 +10,33 @@ from test_pictures import photos, save_vit
 from headstart import Domain
 from headstart.backbones import Backbone, Card, backbone
 from headstart.backbones.preparation import PicturePreparation
-from headstart.bench.ranking import CHANCE, OTHER_SETS, OTHER_TASKS, PARAMETERS, Cell, judged, summarise
+from headstart.bench.ranking import (
+    CHANCE,
+    OTHER_SETS,
+    OTHER_TASKS,
+    PARAMETERS,
+    Cell,
+    _draws,
+    _kept,
+    _lines,
+    judged,
+    summarise,
+)
 from headstart.bench.ranking_tasks import draws_of, independent
 from headstart.choose.model_ranking import rank_models
 from headstart.choose.ranking import half_samples, interval_of
 from headstart.choose.source_ranking import rank_sources
 from headstart.cli.rank import models_in, rank
 from headstart.errors import InputError
-from headstart.evidence.model_scores import head_probabilities, mean_ranks, names_of_scores, score_models
+from headstart.evidence.model_scores import (
+    CONSENSUS,
+    consensus_among,
+    head_probabilities,
+    mean_ranks,
+    names_of_scores,
+    names_of_voters,
+    score_models,
+)
 
 pytest.importorskip("PIL.Image")
 pytest.importorskip("transformers")
@@ -93,6 +112,16 @@ def test_every_score_of_the_task_stands_beside_and_ranks_agree_with_it(ranking):
     assert ranks[best.name] == 1
     with pytest.raises(InputError, match="no score 'leep'"):
         ranking.ranks_by("leep")
+
+
+def test_models_are_ranked_by_the_consensus_of_the_scores_shown(ranking):
+    assert ranking.by == CONSENSUS
+    assert "consensus of 13 scores" in ranking.how
+    places = {name: ranking.ranks_by(name) for name in names_of_voters("classification")}
+    for one in ranking.order:
+        # No two models are equal by a score here, so ranks are whole.
+        mean = np.mean([of[one.name] for of in places.values()])
+        assert one.score == pytest.approx((3 - mean) / 2)
 
 
 def test_the_order_of_rows_and_of_models_makes_no_difference(ranking, target):
@@ -200,6 +229,45 @@ def test_scores_of_the_head_are_there_for_models_with_one_only():
     assert (set(found["a"]), set(found["b"])) == ({"leep", "nce", "knn"}, {"knn"})
 
 
+def test_the_consensus_is_the_mean_place_over_the_scores_that_need_features_only():
+    voters = names_of_voters("classification")
+    assert set(names_of_scores("classification")) - set(voters) == {"leep", "nce", "consensus"}
+    a, b, c = ({name: float(value) for name in voters} for value in (3, 2, 1))
+    assert consensus_among([a, b, c]).tolist() == [1.0, 0.5, 0.0]
+    # First by one score and last by the twelve others; what a head says does not count.
+    found = consensus_among([{**a, "knn": 0.0}, {**b, "leep": -9.0}, {**c, "knn": 9.0, "leep": 9.0}])
+    assert found == pytest.approx([12 / 13, 0.5, 1 / 13])
+    # Equals share their place, also where only rounding tells them apart.
+    near = {name: value + 1e-13 for name, value in b.items()}
+    assert consensus_among([a, b, near]) == pytest.approx([1.0, 0.25, 0.25])
+    with pytest.raises(InputError, match="relative to other candidates"):
+        consensus_among([a])
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_the_consensus_alone_is_that_beside_the_scores_and_no_head_changes_it(task):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 10)
+    F = {name: rng.normal(size=(30, 5)) + size * y[:, None] for name, size in (("a", 2), ("b", 0.5), ("c", 0))}
+    heads = {"a": rng.dirichlet(np.ones(4), 30)}
+    alone = score_models(F, y, task=task, names=[CONSENSUS])
+    beside = score_models(F, y, probabilities=heads if task == "classification" else None, task=task)
+    assert {name: set(of) for name, of in alone.items()} == {name: {CONSENSUS} for name in F}
+    for name in F:
+        assert alone[name][CONSENSUS] == beside[name][CONSENSUS]
+    assert alone["a"][CONSENSUS] > alone["b"][CONSENSUS] > alone["c"][CONSENSUS]
+
+
+def test_a_score_that_is_perfect_but_for_rounding_favours_no_model():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 10)
+    with pytest.warns(UserWarning, match="too few"):
+        found = score_models({name: rng.normal(size=(20, 50)) for name in "abcdef"}, y, names=["h-score"])
+    values = [of["h-score"] for of in found.values()]
+    assert np.ptp(values) < 1e-12 < min(values)
+    assert mean_ranks([{name: of["h-score"] for name, of in found.items()}], list(found)).tolist() == [3.5] * 6
+
+
 def test_regret_and_tau_are_those_worked_by_hand():
     reached = np.array([0.6, 0.9, 0.7])
     tau, regret, first, three = judged(np.array([1.0, 3.0, 2.0]), reached)
@@ -214,15 +282,21 @@ def cells_of(table, truth="probe"):
     return [Cell(task, 0, model, truth, value, 0.0) for task, of in table.items() for model, value in of.items()]
 
 
+def scores_of(table):
+    """Return scores that all say what was reached."""
+    voters = names_of_voters("classification")
+    return {(task, 0): {model: dict.fromkeys(voters, v) for model, v in of.items()} for task, of in table.items()}
+
+
 def test_orders_that_do_not_look_at_a_task_never_use_it():
     table = {
         "amazon": {"a": 0.9, "b": 0.1},
         "webcam": {"a": 0.2, "b": 0.8},
         "sketch": {"a": 0.4, "b": 0.6},
     }
-    scores = {(task, 0): {"a": {"ridge": of["a"]}, "b": {"ridge": of["b"]}} for task, of in table.items()}
+    scores = scores_of(table)
     lines = {line.order: line for line in summarise(cells_of(table), scores, {"a": 1, "b": 2}, "probe", ["a", "b"])}
-    assert lines["ridge"].regret[0] == 0.0
+    assert lines["ridge"].regret[0] == lines[CONSENSUS].regret[0] == 0.0
     # b is better on both others for amazon (wrong by 80); a and b tie for webcam and sketch (wrong by half).
     assert lines[OTHER_TASKS].regret[0] == pytest.approx((80 + 30 + 10) / 3)
     # amazon is judged by sketch alone, webcam too, sketch by both of office, which tie.
@@ -247,6 +321,36 @@ def test_draws_label_ten_of_a_class_or_half_of_it_and_test_the_others():
         assert dict(zip(*np.unique(y[draw.labelled], return_counts=True), strict=True)) == {"few": 3, "many": 10}
         assert sorted([*draw.labelled, *draw.tested]) == list(range(46))
     assert set(first.labelled) != set(second.labelled)
+
+
+def test_fresh_draws_are_others_of_other_sizes_and_only_probed():
+    y = np.repeat([0, 1], 80)
+    for task, truths, expected in (
+        ("amazon", ["probe", "lp-ft"], [(10, 0), (10, 1), (3, 10), (3, 11), (30, 10), (30, 11)]),
+        ("amazon", ["lp-ft"], [(10, 0), (10, 1)]),
+        ("usps", ["probe"], [(10, 0), (10, 1)]),
+    ):
+        found = list(_draws(Domain(np.zeros((160, 1)), y, task), 2, truths))
+        assert [(draw.budget, draw.number) for draw, _ in found] == expected
+        for draw, wanted in found:
+            assert len(draw.labelled) == 2 * draw.budget
+            assert wanted == (truths if draw.budget == 10 else ["probe"])
+
+
+def test_fresh_figures_stand_apart_and_figures_kept_before_are_of_ten_a_class(tmp_path):
+    kept = tmp_path / "cells"
+    kept.write_text('{"task": "amazon", "draw": 0, "model": "a", "truth": "probe", "accuracy": 0.5, "seconds": 1.0}\n')
+    (old,) = _kept(kept)
+    assert old.key == ("amazon", 10, 0, "a", "probe")
+    best, worst = {"amazon": {"a": 0.9, "b": 0.1}}, {"amazon": {"a": 0.1, "b": 0.9}}
+    cells = [*cells_of(best), *(replace(cell, labelled=3) for cell in cells_of(worst))]
+    found = _lines(cells, {10: scores_of(best), 3: scores_of(best), 30: {}}, {"a": 1, "b": 2}, ["probe"], print)
+    regrets = {
+        group: {line["order"]: line["regret"][0] for line in lines}[CONSENSUS]
+        for group, lines in found.items()
+        if "every" not in group
+    }
+    assert regrets == {"reported, probe": 0.0, "fresh, 3 a class, probe": 80.0}
 
 
 def linear(n, seed, flip=False, noise=0.3):

@@ -16,6 +16,7 @@ from headstart.errors import InputError, NeedsError
 from headstart.evidence import transferability
 from headstart.evidence.transferability import SCORES, EtranParts, Features
 from headstart.evidence.transferability.features import SMALL_SIDE, as_classes
+from headstart.evidence.transferability.log_sums import log_sum_exp
 from headstart.evidence.transferability.probes import PENALTIES, lda_loo, ridge_loo, skill
 
 
@@ -334,3 +335,8 @@ def test_without_source_probabilities_or_for_quantities_the_scores_that_remain_a
         transferability.score_all(F, y, names=["leep"])
     with pytest.raises(InputError, match="did you mean 'logme'"):
         transferability.score_all(F, y, names=["logm"])
+
+
+def test_the_log_of_a_sum_of_exponentials_is_scipys_also_where_exponentials_overflow():
+    A = np.random.default_rng(0).normal(size=(7, 5)) * np.array([1e-3, 1, 30, 800, 1e4, 0, 5])[:, None]
+    np.testing.assert_allclose(log_sum_exp(A), logsumexp(A, axis=1, keepdims=True), rtol=1e-14)

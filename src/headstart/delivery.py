@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from headstart.domain import Domain, Task
+from headstart.domain import WORLDS, Domain, Task
 from headstart.errors import InputError, NeedsError, StoreError, listed
 from headstart.method import Knowledge, Method, carry_and_learn, four_steps, unannounced
 from headstart.readers import Vectorizer
@@ -334,6 +334,8 @@ def delivered(
     }
     if plan.reader is not None:
         card["reads"] = described(plan.reader)
+    if target.modality in WORLDS:
+        card["rows"] = target.modality
     return Model(vectorizer, predictor, plan.task, card, reader=plan.reader)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.choose import Candidate, Validation, folds_of, validate
 from headstart.choose.candidates import candidate
-from headstart.choose.rule import SUREST
+from headstart.choose.rule import SUREST, UNLABELLED
 from headstart.choose.unlabelled import importance_weights, rows_to_show_a_gain
 from headstart.delivery import Plan
 from headstart.domain import Domain
@@ -73,9 +73,10 @@ def choose_unproven(
     able.sort(key=lambda entry: entry.name != "source-only")
     metric, notes = metric_for(plan.task, None), []
     trial = validate(able, source, target, plan, random_state=random_state, tick=tick)
+    # A few labels make a mean of methods better, and say little about which of them is best; none say nothing.
     few = target.n_labelled > 0 and SUREST in trial.names
-    # A few labels make a mean of methods better, and say little about which of them is best.
-    choice = SUREST if few else trial.choice()
+    known = not target.n_labelled and plan.task == "classification" and UNLABELLED in trial.names
+    choice = SUREST if few else UNLABELLED if known else trial.choice()
     chosen = next(entry for entry in able if entry.name == choice)
     if trial.effective_rows < FEW_EFFECTIVE:
         notes.append(
@@ -83,9 +84,11 @@ def choose_unproven(
             "the target lies where the source has few rows, so do not trust them far"
         )
     shown = metric.show(trial.score(choice, WEIGHTED))
-    why_this = (
-        "chosen as the mean of several methods" if few else f"chosen by the consensus of {', '.join(trial.voters)}"
-    )
+    why_this = f"chosen by the consensus of {', '.join(trial.voters)}"
+    if few:
+        why_this = "chosen as the mean of several methods"
+    elif known:
+        why_this = f"chosen as what serves best without labels elsewhere; the consensus here is for {trial.choice()}"
     how = f"{choice} {why_this} ({metric.name} {shown} on source rows weighted to look like the target's)"
     tried = [
         Tried(entry.name, str(entry.family), trial.score(entry.name, WEIGHTED), None, None, None, seconds)

@@ -21,7 +21,7 @@ from headstart.bench.cases import PAIRS, by_class, in_turn, keep, kept, packed, 
 from headstart.bench.comparison import Case
 from headstart.catalogue import standard_names
 from headstart.choose import Candidate, shortlist
-from headstart.choose.rule import SUREST, choose_by
+from headstart.choose.rule import SUREST, UNLABELLED, choose_by
 from headstart.choose.splits import folds_of
 from headstart.choose.unlabelled import validate
 from headstart.domain import stack
@@ -305,6 +305,8 @@ def chosen_by(cell: Cell, standing: np.ndarray) -> dict[str, str]:
         found["cross-validated likelihood"] = names[1 + int(np.argmax(smooth[1:]))]
         surest = names.index(SUREST) - 1 if SUREST in names else None
         found["the rule"] = names[1 + choose_by(rows[1:], surest)]
+    elif UNLABELLED in names:
+        found["the rule"] = UNLABELLED
     for validator, scores in cell.without_labels.items():
         if validator != WEIGHTED:
             found[validator] = max(scores, key=scores.__getitem__)

@@ -15,16 +15,24 @@ from headstart.choose.ranking import Progress, Ranked, Ranking, half_samples, ho
 from headstart.domain import ITEMS, Domain
 from headstart.draws import canonical_order
 from headstart.errors import InputError, listed, unknown_name
-from headstart.evidence.model_scores import head_probabilities, mean_ranks, names_of_scores, needs_head, score_models
-from headstart.evidence.transferability import DEFAULT
+from headstart.evidence.model_scores import (
+    CONSENSUS,
+    DEFAULT,
+    head_probabilities,
+    mean_ranks,
+    names_of_scores,
+    names_of_voters,
+    needs_head,
+    score_models,
+)
 
 if TYPE_CHECKING:
     from headstart.backbones import Backbone
 
 #: Orders that never look at the target.
 PARAMETERS, ELSEWHERE = "parameters", "other tasks"
-#: Half-samples behind the intervals.
-DRAWS = 100
+#: Half-samples behind the intervals: each costs every score of every model, and tells their width to a tenth.
+DRAWS = 50
 
 
 def rank_models(
@@ -57,7 +65,8 @@ def rank_models(
     target : Domain
         Pictures or texts, some of them labelled. Rows without a label are not looked at.
     score : str, optional
-        The score to rank by; by default `headstart.evidence.transferability.DEFAULT`.
+        The score to rank by; by default `headstart.evidence.model_scores.DEFAULT`, the consensus of all that need
+        features only.
     scores : sequence of str, optional
         Scores to show beside it; by default all that the task has. Those that rest on what a model's own head says are
         there only for models that have one.
@@ -169,12 +178,14 @@ def _ranking(
         if holds_zero(interval_of(full[i] - full[j], again[:, i] - again[:, j], scale))
     )
     orders, notes = _static(names, found, static, rows.name)
+    made = f"consensus of {len(names_of_voters(task))} scores" if by == CONSENSUS else by
     return Ranking(
         "models",
         rows.name,
         len(y),
         by,
-        f"{by} on features of {len(y)} labelled {ITEMS[rows.modality]}; 95 % intervals from {len(halves)} half-samples",
+        f"{made} on features of {len(y)} labelled {ITEMS[rows.modality]}; 95 % intervals from {len(halves)} "
+        "half-samples",
         ranked,
         ties,
         orders,

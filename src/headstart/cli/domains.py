@@ -35,6 +35,20 @@ ModelOption = Annotated[
         show_default=False,
     ),
 ]
+PredicateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--predicate",
+        help="Of facts: the predicate to learn; by default the one that the examples are of.",
+        show_default=False,
+    ),
+]
+SourcePredicateOption = Annotated[
+    str | None,
+    typer.Option("--source-predicate", help="Of facts: the predicate that the source learns.", show_default=False),
+]
+#: Files of facts, and of graphs.
+OF_FACTS, OF_GRAPHS = (".pl", ".facts"), (".mat", ".edges")
 #: What is read of a folder too; the rest is about columns, and pictures have none.
 OF_FOLDERS = ("name", "task", "domain")
 
@@ -58,6 +72,7 @@ def read_all(
         return _from_folder(files[0], sources, target, test, reading)
     if domain_column is not None:
         return _from_one_file(files, sources, target, test, domain_column, reading)
+    of_source = reading.pop("source_predicate", None)
     paths = [*files, *(Path(name) for name in sources)]
     if target is None:
         if not files or len(paths) < 2:
@@ -69,14 +84,43 @@ def read_all(
     if not paths:
         raise InputError("no source; give a source file, or one file with --domain-column")
     names = _names([*paths, target_path])
-    read = [read_one(path, name, **reading) for path, name in zip(paths, names, strict=False)]
+    at_source = {**reading, "predicate": of_source or reading.get("predicate")} if is_facts(target_path) else reading
+    if is_facts(target_path) and of_source is None:
+        # The source has a predicate of its own, which its examples tell.
+        at_source["predicate"] = None
+    read = [read_one(path, name, **at_source) for path, name in zip(paths, names, strict=False)]
     found = read_one(target_path, names[-1], label_optional=True, **reading)
     return read, found, None if test is None else read_one(Path(test), f"{names[-1]}-test", **reading)
 
 
+def is_facts(path: Path) -> bool:
+    """Tell whether a path is a file of facts, or a folder with facts or with folders of facts."""
+    if not path.is_dir():
+        return path.suffix in OF_FACTS
+    inside = [path, *(folder for folder in sorted(path.iterdir()) if folder.is_dir())]
+    return any(found.name.startswith(("facts", "train_facts", "test_facts")) for at in inside for found in at.iterdir())
+
+
+def is_graph(path: Path) -> bool:
+    """Tell whether a path is a file of a graph."""
+    return path.suffix in OF_GRAPHS
+
+
 def read_one(path: Path, name: str | None, **reading: Any) -> Domain:
-    """Read one file, or one folder of pictures, as one domain."""
+    """Read one file, one folder of pictures, or one of facts, as one domain."""
     from headstart.readers import read
+
+    predicate = reading.pop("predicate", None)
+    if path.exists() and is_facts(path):
+        from headstart.relations import read_facts
+
+        return read_facts(path, predicate, name=name)
+    if predicate is not None:
+        raise InputError(f"{path}: holds no facts, so there is no predicate {predicate!r}; leave --predicate out")
+    if path.exists() and is_graph(path):
+        from headstart.relations import read_graph
+
+        return read_graph(path, name=name)
 
     if path.is_dir():
         reading = {key: value for key, value in reading.items() if key in OF_FOLDERS}

@@ -11,6 +11,7 @@ import typer
 from headstart.cli import options as o
 from headstart.cli.domains import PictureOption, TextOption, read_one
 from headstart.cli.learn import require_new
+from headstart.domain import WORLDS
 from headstart.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,17 +74,21 @@ def predict(
 
 def _rows(model: Model, files: list[Path], **reading: Any) -> Domain:
     """Read what is to be predicted, as the model takes it."""
-    takes = "table" if model.reader is None else model.reader.modality_
+    takes = model.card.get("rows", "table") if model.reader is None else model.reader.modality_
     if len(files) > 1 and takes == "image":
         from headstart.readers import read
 
         return read(files)
     if len(files) > 1:
         raise InputError(f"the model takes one file of rows, not {len(files)}")
+    if takes == "facts":
+        reading["predicate"] = model.card["label"]
     domain = read_one(files[0], None, **reading)
     if domain.modality == takes:
         return domain
     if takes == "table":
         raise InputError(f"{files[0]}: the model takes tables; give a file with the columns of the target, and only it")
+    if takes in WORLDS:
+        raise InputError(f"{files[0]}: the model takes {takes}, as its target was; give a file or folder of these")
     what = "pictures or a folder of them, or a file and the column of their paths (--picture)"
     raise InputError(f"{files[0]}: the model takes {what if takes == 'image' else 'texts; name their column (--text)'}")

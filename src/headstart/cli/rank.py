@@ -53,7 +53,11 @@ def rank(
     task: o.TaskOption = None,
     score: Annotated[
         str | None,
-        typer.Option("--score", help="The score to rank models by; by default ridge.", show_default=False),
+        typer.Option(
+            "--score",
+            help="The score to rank models by; by default consensus, their mean rank over the scores.",
+            show_default=False,
+        ),
     ] = None,
     known: Annotated[
         Path | None,

@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 
 from headstart.cli import options as o
-from headstart.cli.domains import ModelOption, PictureOption, TextOption, read_all
+from headstart.cli.domains import (
+    ModelOption,
+    PictureOption,
+    PredicateOption,
+    SourcePredicateOption,
+    TextOption,
+    read_all,
+)
 from headstart.cli.progress import progress
 from headstart.cli.show import deliver, require_free
 
@@ -42,6 +49,8 @@ def run(
     pair: o.PairOption = None,
     picture: PictureOption = None,
     text: TextOption = None,
+    predicate: PredicateOption = None,
+    source_predicate: SourcePredicateOption = None,
     model: ModelOption = None,
     spaces: o.SpacesOption = "auto",
     task: o.TaskOption = None,
@@ -97,6 +106,8 @@ def run(
 
     [bold]Texts:[/bold] headstart run books.csv films.csv --text review --label liked
 
+    [bold]Facts:[/bold] headstart run university --source films --predicate advisedby
+
     [bold]Fine-tuning:[/bold] headstart run photos --source amazon --target webcam --model hf:FOLDER --strategy lp_ft
     """
     require_free(out, force)
@@ -112,6 +123,8 @@ def run(
         pair=pair,
         picture=picture,
         text=text,
+        predicate=predicate,
+        source_predicate=source_predicate,
     )
     from headstart import pipeline
     from headstart.catalogue import strategy_of

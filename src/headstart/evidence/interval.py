@@ -14,8 +14,8 @@ from headstart.errors import InputError
 LEVEL = 0.95
 
 #: Share of the training sets' variation that counts. Settled on studies 0 to 99 of benchmarks/verdict_coverage.py with
-#: 0, 1/2 and 1 in view: a row's two roles, learned from and scored on, partly cancel.
-TRAINING_SHARE = 0.5
+#: 0, 0.25, 0.35, 0.5 and 1 in view: a row's two roles, learned from and scored on, partly cancel.
+TRAINING_SHARE = 0.35
 #: What stands for that variation, as a share of the rows' variance, when there is one repeat and it can't be seen.
 UNSEEN = 0.5
 
@@ -67,14 +67,14 @@ def rows_interval(differences: np.ndarray, folds: np.ndarray, level: float = LEV
     A row is scored once a repeat, by a model that was learned without it. The mean moves with the rows it is scored
     on, and with the rows it is learned from:
 
-    .. math:: \mathrm{Var}(\bar{d}) \approx \frac{S^2}{n} + \frac{1}{2} (K - 1) C
+    .. math:: \mathrm{Var}(\bar{d}) \approx \frac{S^2}{n} + 0.35\,(K - 1) C
 
     :math:`S^2` is the variance over rows of a row's mean over the repeats (the central limit theorem of
     cross-validation, Bayle et al. 2020). :math:`C` is the covariance of two rows held out together, each less its own
     mean over the repeats: rows scored by the same models move together as these vary. :math:`(K - 1) C` is the
-    jackknife variance that leaves out a fold at a time, and not less than zero. Half of it counts, because a row
+    jackknife variance that leaves out a fold at a time, and not less than zero. A third of it counts, because a row
     that spoils the model it is learned in is often one that is badly scored too; how much these cancel can't be told
-    without bias (Bengio & Grandvalet 2004), so the half was settled by simulation. With one repeat C is unknown, and
+    without bias (Bengio & Grandvalet 2004), so the third was settled by simulation. With one repeat C is unknown, and
     half the first term takes its place.
 
     Parameters

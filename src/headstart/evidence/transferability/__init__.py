@@ -13,12 +13,11 @@ from headstart.evidence.transferability.mixtures import nleep
 from headstart.evidence.transferability.overlap import gbc
 from headstart.evidence.transferability.probes import knn, lda, ridge
 from headstart.evidence.transferability.scatter import h_score
-from headstart.evidence.transferability.scores import DEFAULT, SCORES, Score, score_all
+from headstart.evidence.transferability.scores import SCORES, Score, score_all
 from headstart.evidence.transferability.source_labels import leep, nce
 from headstart.evidence.transferability.tasks import task2vec, task_distance
 
 __all__ = [
-    "DEFAULT",
     "SCORES",
     "EtranParts",
     "Features",

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 
 from headstart.errors import InputError
 from headstart.evidence.transferability.features import Classes, Features, as_classes, as_features
+from headstart.evidence.transferability.log_sums import log_sum_exp
 
 #: A covariance within classes is given at least this share of the largest variance in every direction: rounding leaves
 #: it no more exact than that.
@@ -143,7 +144,7 @@ def energy(F: Any, y: Any = None) -> float:
 
     The labels are taken, as by every score, and not looked at.
     """
-    return float(np.mean(logsumexp(as_features(F).F, axis=1)))
+    return float(np.mean(log_sum_exp(as_features(F).F)))
 
 
 def etran_lda(F: Any, y: Any) -> float:

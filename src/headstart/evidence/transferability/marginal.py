@@ -78,12 +78,14 @@ def evidences(features: Features, Y: np.ndarray) -> np.ndarray:
     if largest == 0:
         return -0.5 * np.log(2 * np.pi * np.e * total / n)
 
+    mu_squared, z_squared, z_border = mu**2, z**2, z * border[:, None]
+
     def at(log_t: np.ndarray) -> np.ndarray:
         t = np.exp(log_t)
         inverse = 1 / (squares[:, None] + t)
-        schur = t + n * aside + n * t * np.einsum("k,kc->c", mu**2, inverse)
+        schur = t + n * aside + n * t * (mu_squared @ inverse)
         residual = rest + t * (
-            np.einsum("kc,kc->c", z**2, inverse) + (z_mean - np.einsum("k,kc->c", border, z * inverse)) ** 2 / schur
+            np.sum(z_squared * inverse, axis=0) + (z_mean - np.sum(z_border * inverse, axis=0)) ** 2 / schur
         )
         log_det = np.log1p(squares[:, None] / t).sum(axis=0) + np.log(schur / t)
         beta = n / np.maximum(residual, SMALLEST_RESIDUAL * total)

@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
 from headstart.draws import pick
 from headstart.evidence.transferability.features import as_classes, as_features
+from headstart.evidence.transferability.log_sums import log_sum_exp
 from headstart.evidence.transferability.source_labels import leep
 
 ENERGY = 0.8
@@ -75,7 +75,7 @@ def responsibilities(Z: np.ndarray, components: int, random_state: int) -> np.nd
         variances = np.maximum((R.T @ squares) / counts[:, None] - means**2, 0.0) + floor
         distances = squares @ (1 / variances).T - 2 * Z @ (means / variances).T + np.sum(means**2 / variances, axis=1)
         logs = np.log(counts / len(Z)) - 0.5 * (distances + np.log(variances).sum(axis=1))
-        R = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
+        R = np.exp(logs - log_sum_exp(logs))
     return R
 
 

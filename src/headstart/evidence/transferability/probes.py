@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
-from scipy.special import logsumexp
 
 from headstart.domain import Task
 from headstart.errors import InputError
 from headstart.evidence.transferability.discriminants import scatter_within, shrunk
 from headstart.evidence.transferability.features import Classes, Features, as_classes, as_features, as_quantities
+from headstart.evidence.transferability.log_sums import log_sum_exp
 from headstart.evidence.transferability.peaks import highest
 from headstart.evidence.transferability.scatter import ledoit_wolf_shrinkage
 
@@ -68,7 +68,7 @@ def knn(F: Any, y: Any, *, k: int = 5, task: Task = "classification", keep_copie
 
 
 def ridge(F: Any, y: Any, *, task: Task = "classification") -> float:
-    r"""Leave-one-out skill of ridge regression, in closed form: the default score.
+    r"""Leave-one-out skill of ridge regression, in closed form.
 
     With the smoother :math:`H = 11^\top / n + U \frac{S^2}{S^2 + \lambda} U^\top` (an intercept that is not penalised),
     the prediction of row i by the fit without it is
@@ -236,7 +236,7 @@ def skill(scores: np.ndarray, classes: Classes, rows: np.ndarray | None = None) 
 
     def gain(temperature: np.ndarray) -> np.ndarray:
         logits = logs + temperature * scores
-        return np.array([float(np.mean(logits[own, codes] - logsumexp(logits, axis=1)))])
+        return np.array([float(np.mean(logits[own, codes] - log_sum_exp(logits)[:, 0]))])
 
     tried = np.array([0.0, *TEMPERATURES])
     values = np.array([gain(t)[0] for t in tried])

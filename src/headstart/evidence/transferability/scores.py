@@ -92,9 +92,6 @@ SCORES: dict[str, Score] = {
     )
 }
 
-#: The score to trust first: leave-one-out, for classes and quantities, with 0 for noise.
-DEFAULT = "ridge"
-
 
 def score_all(
     F: Any,
