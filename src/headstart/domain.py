@@ -231,6 +231,8 @@ def stack_rows(blocks: Sequence[Any]) -> Any:
         import pandas as pd
 
         return pd.concat(blocks, ignore_index=True)
+    if hasattr(blocks[0], "stack_rows"):
+        return blocks[0].stack_rows(blocks)
     if all(isinstance(block, np.ndarray) for block in blocks):
         return np.concatenate(blocks)
     from scipy.sparse import vstack

@@ -67,6 +67,8 @@ class Needs:
     tasks : tuple of {"classification", "regression"}
     prepared_on : {"both", "source", "target"}
         Which rows a vectoriser in front of the method may be fitted on.
+    reads : tuple of str
+        What rows may be: modalities of domains.
     """
 
     target_labels: bool = False
@@ -80,6 +82,7 @@ class Needs:
     learner: Literal["any", "weighted", "linear"] = "weighted"
     tasks: tuple[Task, ...] = ("classification", "regression")
     prepared_on: Literal["both", "source", "target"] = "both"
+    reads: tuple[str, ...] = ("table",)
 
 
 @dataclass(frozen=True)
