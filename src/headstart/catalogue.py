@@ -90,6 +90,8 @@ ENTRIES = (
     Entry("adaptive-svm", "AdaptiveSVM", "headstart.models"),
     Entry("warm-start", "WarmStart", "headstart.models"),
     Entry("predicate-mapping", "PredicateMapping", "headstart.relations", standard=True),
+    Entry("graph-transfer", "GraphTransfer", "headstart.relations", standard=True),
+    Entry("adversarial-graph-transfer", "AdversarialGraphTransfer", "headstart.relations"),
     Entry("blend", "Blend", "headstart.blend", standard=True),
     Entry("linear-probe", "LinearProbe", "headstart.models.fine_tuning"),
     Entry("fine-tune", "FineTune", "headstart.models.fine_tuning"),

@@ -48,7 +48,9 @@ SourcePredicateOption = Annotated[
     typer.Option("--source-predicate", help="Of facts: the predicate that the source learns.", show_default=False),
 ]
 #: Files of facts, and of graphs.
-OF_FACTS, OF_GRAPHS = (".pl", ".facts"), (".mat", ".edges")
+OF_FACTS, OF_GRAPHS = (".pl", ".facts"), (".mat",)
+#: What a folder of a graph holds: its links and, if there are, attributes and labels of its nodes.
+LINKS, ATTRIBUTES, LABELS = "links", "attributes", "labels"
 #: What is read of a folder too; the rest is about columns, and pictures have none.
 OF_FOLDERS = ("name", "task", "domain")
 
@@ -102,8 +104,13 @@ def is_facts(path: Path) -> bool:
 
 
 def is_graph(path: Path) -> bool:
-    """Tell whether a path is a file of a graph."""
-    return path.suffix in OF_GRAPHS
+    """Tell whether a path is a file of a graph, or a folder with the files of one."""
+    return path.suffix in OF_GRAPHS or (path.is_dir() and table_in(path, LINKS) is not None)
+
+
+def table_in(folder: Path, stem: str) -> Path | None:
+    """Return the table of a name in a folder, CSV or TSV; None where there is none."""
+    return next((found for end in (".csv", ".tsv") if (found := folder / f"{stem}{end}").is_file()), None)
 
 
 def read_one(path: Path, name: str | None, **reading: Any) -> Domain:
@@ -120,7 +127,10 @@ def read_one(path: Path, name: str | None, **reading: Any) -> Domain:
     if path.exists() and is_graph(path):
         from headstart.relations import read_graph
 
-        return read_graph(path, name=name)
+        if not path.is_dir():
+            return read_graph(path, name=name)
+        links, attributes, labels = (table_in(path, stem) for stem in (LINKS, ATTRIBUTES, LABELS))
+        return read_graph(links or path, attributes=attributes, labels=labels, name=name or path.name)
 
     if path.is_dir():
         reading = {key: value for key, value in reading.items() if key in OF_FOLDERS}

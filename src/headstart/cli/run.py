@@ -108,6 +108,8 @@ def run(
 
     [bold]Facts:[/bold] headstart run university --source films --predicate advisedby
 
+    [bold]Graphs:[/bold] headstart run acm.mat dblp.mat, or folders with links.csv, attributes.csv and labels.csv
+
     [bold]Fine-tuning:[/bold] headstart run photos --source amazon --target webcam --model hf:FOLDER --strategy lp_ft
     """
     require_free(out, force)

@@ -1,8 +1,28 @@
 """Relation-based transfer: structure carried between worlds whose predicates and objects have other names."""
 
+from headstart.relations.adversarial_graph import AdversarialGraphTransfer
 from headstart.relations.boosting import Boosted, RelationalBoosting
 from headstart.relations.examples import Examples, facts_domain
 from headstart.relations.facts import Facts, Predicate
+from headstart.relations.graph_files import read_graph
+from headstart.relations.graph_learner import GraphClassifier
+from headstart.relations.graph_transfer import GraphTransfer
+from headstart.relations.graphs import Graph, Nodes
 from headstart.relations.predicate_mapping import PredicateMapping, Transferred
 
-__all__ = ["Boosted", "Examples", "Facts", "Predicate", "PredicateMapping", "RelationalBoosting", "Transferred", "facts_domain"]
+__all__ = [
+    "AdversarialGraphTransfer",
+    "Boosted",
+    "Examples",
+    "Facts",
+    "Graph",
+    "GraphClassifier",
+    "GraphTransfer",
+    "Nodes",
+    "Predicate",
+    "PredicateMapping",
+    "RelationalBoosting",
+    "Transferred",
+    "facts_domain",
+    "read_graph",
+]
