@@ -1,0 +1,1 @@
+"""Relations: what entities are to one another, carried from a source to a target."""
