@@ -14,7 +14,7 @@ import numpy as np
 from headstart.catalogue import make
 from headstart.choose import Candidate, SourceValues, folds_of, source_values
 from headstart.choose.candidates import candidate
-from headstart.domain import Domain, stack
+from headstart.domain import WORLDS, Domain, stack
 from headstart.errors import NeedsError
 from headstart.evidence import (
     Arrived,
@@ -149,6 +149,8 @@ def look_inside(run: Judged, announce: Callable[[int, int], None] = lambda done,
     )
     if any(entry.method.needs.items for entry in (run.alone, run.transfer, run.delivered)):
         return found
+    if run.target.modality in WORLDS:
+        return replace(found, before=calibration_of(run.alone, run), after=calibration_of(run.delivered, run))
     steps: list[Callable[[Findings], Findings]] = [
         lambda so_far: replace(so_far, before=calibration_of(run.alone, run), after=calibration_of(run.delivered, run)),
         lambda so_far: replace(so_far, forgetting=forgotten(run)),

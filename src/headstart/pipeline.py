@@ -170,7 +170,7 @@ def run(
             methods, learner, merged, target, plan, random_state, lambda step: progress(f"source: {step}", 0, 1)
         )
         shift = None
-        if plan.different:
+        if plan.different or world in WORLDS:
             _require_a_transfer(candidates, left_out, merged, target)
         else:
             progress("look", 0, 1)
@@ -283,7 +283,8 @@ def carry(
     target, *extra = read.domains
     notes = [f"the rows of {parcel.source} are not here, so the shift was not measured"]
     if target.modality in WORLDS:
-        tests, plan = in_worlds([], target, extra).tests, replace(plan, different=True)
+        aligned = in_worlds([], target, extra)
+        tests, plan = aligned.tests, replace(plan, different=aligned.different)
     elif _is_different(parcel, target, spaces):
         aligned = align(extra, replace(target, task=plan.task))
         plan = replace(plan, kinds=aligned.kinds, different=True, source_kinds=plan.kinds)
@@ -402,6 +403,9 @@ def _require_a_transfer(candidates: list[Candidate], left_out: dict[str, str], s
     """Refuse domains with different columns between which no method at hand can carry anything."""
     if any(candidate.name != TARGET_ONLY for candidate in candidates):
         return
+    if target.modality in WORLDS:
+        reasons = "; ".join(f"{name} {why}" for name, why in left_out.items() if name != TARGET_ONLY)
+        raise InputError(f"nothing can be carried from {source.name} to {target.name}: {reasons or 'no method asked for'}")
     across = {name: why for name, why in left_out.items() if "same columns" not in why and name != TARGET_ONLY}
     reasons = "".join(f"; {name} {why}" for name, why in across.items())
     raise InputError(

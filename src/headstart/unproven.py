@@ -12,7 +12,7 @@ from headstart.choose.candidates import candidate
 from headstart.choose.rule import SUREST, UNLABELLED
 from headstart.choose.unlabelled import importance_weights, rows_to_show_a_gain
 from headstart.delivery import Plan
-from headstart.domain import Domain
+from headstart.domain import WORLDS, Domain
 from headstart.errors import InputError, listed
 from headstart.evidence import EstimatedAccuracy, estimated_accuracy
 from headstart.evidence.gain import Metric, metric_for
@@ -121,7 +121,8 @@ def _findings(
     choice: Candidate, source: Domain | None, target: Domain, trial: Validation | None, random_state: int
 ) -> Findings:
     found = Findings(validation=trial, estimated=estimate(choice, source, target, random_state))
-    return found if choice.method.needs.items else with_what_moved(found, choice, target, random_state)
+    whole = choice.method.needs.items or target.modality in WORLDS
+    return found if whole else with_what_moved(found, choice, target, random_state)
 
 
 def estimate(
@@ -133,6 +134,8 @@ def estimate(
     """
     plan = choice.plan
     if source is None or plan.different or plan.task != "classification" or choice.method.needs.items:
+        return None
+    if target.modality in WORLDS:
         return None
     labelled = source.labelled_rows()
     held = folds_of(labelled.labels, 4, random_state, classes=True) == 0

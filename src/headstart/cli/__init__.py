@@ -6,6 +6,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
+from headstart.cli.align import align
 from headstart.cli.bench import bench
 from headstart.cli.cache import cache
 from headstart.cli.carry import carry
@@ -30,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, learn, carry, predict, map_, classify, export, methods, shift, rank, bench, cache):
+for command in (demo, run, learn, carry, predict, map_, align, classify, export, methods, shift, rank, bench, cache):
     app.command(command.__name__.rstrip("_"))(command)
 
 

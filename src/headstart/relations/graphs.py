@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +44,12 @@ class Graph:
     adjacency: Any
     attributes: Any
     names: np.ndarray | None = None
+    #: What was worked out of the whole graph, for it is asked for again with each part of its nodes.
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the graph without what was worked out of it."""
+        return {**self.__dict__, "kept": {}}
 
     def __post_init__(self) -> None:
         links = csr_matrix(self.adjacency, dtype=float, copy=True)

@@ -81,7 +81,13 @@ class Axes:
         The length of a propagated row tells how many neighbours a node has and how much they agree; of two graphs that
         is not the same, while the direction still is. A row of length zero stays.
         """
-        return unit_rows(propagate(nodes.graph, self.project(nodes.graph.attributes) - centre, rounds)[nodes.index])
+        kept, key = nodes.graph.kept, ("directions", rounds, centre.tobytes(), self.V.tobytes())
+        if key not in kept:
+            # One set at a time: they are large, and most callers ask for the same again.
+            for old in [each for each in kept if each[0] == "directions"]:
+                del kept[old]
+            kept[key] = unit_rows(propagate(nodes.graph, self.project(nodes.graph.attributes) - centre, rounds))
+        return np.asarray(kept[key][nodes.index])
 
 
 def find_axes(graph: Graph, rounds: int, most: int, random_state: Any = 0) -> Axes:
@@ -96,6 +102,16 @@ def find_axes(graph: Graph, rounds: int, most: int, random_state: Any = 0) -> Ax
     random_state : int or Generator
         The search for many axes begins at random ones.
     """
+    key = ("axes", rounds, most, random_state)
+    if isinstance(random_state, int) and key in graph.kept:
+        return graph.kept[key]
+    found = _found_axes(graph, rounds, most, random_state)
+    if isinstance(random_state, int):
+        graph.kept[key] = found
+    return found
+
+
+def _found_axes(graph: Graph, rounds: int, most: int, random_state: Any) -> Axes:
     X = graph.attributes
     n, d = X.shape
     if are_counts(X):
