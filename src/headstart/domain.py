@@ -90,6 +90,9 @@ class Domain:
         if not hasattr(rows, "shape"):
             rows = np.asarray(rows)
             object.__setattr__(self, "X", rows)
+        if hasattr(rows, "modality"):
+            # Examples and nodes know what they are.
+            object.__setattr__(self, "modality", rows.modality)
         if len(rows.shape) != 2:
             raise InputError(f"{self.name}: rows must form a table of shape (n, d), not {tuple(rows.shape)}")
         if self.weight is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +36,9 @@ class Examples:
     >>> pairs[np.array([0])].constants.tolist()
     [['bob', 'ann']]
     """
+
+    #: What a domain of such rows is.
+    modality: ClassVar[str] = "facts"
 
     facts: Facts
     predicate: Predicate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags_array, eye_array, issparse
@@ -170,6 +170,9 @@ class Nodes:
     >>> nodes.shape, len(nodes[np.array([False, True])]), nodes[[1]].attributes
     ((2, 1), 1, array([[6.]]))
     """
+
+    #: What a domain of such rows is.
+    modality: ClassVar[str] = "graph"
 
     graph: Graph
     index: np.ndarray
