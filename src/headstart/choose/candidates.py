@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from headstart.catalogue import make, name_of, names_in, standard_names
+from headstart.catalogue import find, make, name_of, names_in, standard_names
 from headstart.choose.rule import UNLABELLED
 from headstart.choose.settings import others_like
 from headstart.delivery import Model, Plan, fit_target_only, fit_together
@@ -153,6 +153,7 @@ def shortlist(
         by_group = standard_names(different=plan.different, reads=reads)
         if not target.n_labelled and plan.task == "classification" and reads == "table":
             by_group = list(dict.fromkeys([*by_group, UNLABELLED]))
+    by_group = [name for name in by_group if reads in find(name).load().needs.reads]
     by_name = [make(method) for method, group in asked if group is None]
     taken = {name_of(method) for method in by_name}
     several = [make(name) for name in dict.fromkeys(by_group) if name not in taken]
