@@ -15,9 +15,7 @@ from headstart.method import Method, RowMethod
 
 FAMILIES = ("baselines", "instances", "features", "models", "models.fine_tuning")
 #: Methods for tables; those that train networks have common checks of their own in test_strategies.py.
-OF_TABLES = [
-    entry for entry in ENTRIES if not entry.load().needs.items and "table" in entry.load().needs.reads
-]
+OF_TABLES = [entry for entry in ENTRIES if not entry.load().needs.items and "table" in entry.load().needs.reads]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

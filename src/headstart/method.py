@@ -259,6 +259,11 @@ def unmet_needs(
     from scipy.sparse import issparse
 
     needs = method.needs
+    here = [domain for domain in (source, target) if domain is not None]
+    for domain in here:
+        kind = domain.modality if domain.modality in WORLDS else "table"
+        if kind not in needs.reads:
+            return f"is for {' or '.join(CALLED[each] for each in needs.reads)}, and {domain.name} is {CALLED[kind]}"
     if task is not None and task not in needs.tasks:
         return f"is not for {task}"
     if different and needs.same_features and needs.source_labels:
@@ -274,11 +279,6 @@ def unmet_needs(
         return refused
     if target is not None and needs.target_labels and not target.n_labelled:
         return "needs labelled target rows, and there are none"
-    here = [domain for domain in (source, target) if domain is not None]
-    for domain in here:
-        kind = domain.modality if domain.modality in WORLDS else "table"
-        if kind not in needs.reads:
-            return f"is for {' or '.join(CALLED[each] for each in needs.reads)}, and {domain.name} is {CALLED[kind]}"
     if needs.pairs and any(domain.pair is None for domain in here):
         return "learns from paired rows; say with pair=... (--pair) what was measured in each row"
     if needs.items and any(domain.items is None for domain in here):

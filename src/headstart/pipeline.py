@@ -405,7 +405,9 @@ def _require_a_transfer(candidates: list[Candidate], left_out: dict[str, str], s
         return
     if target.modality in WORLDS:
         reasons = "; ".join(f"{name} {why}" for name, why in left_out.items() if name != TARGET_ONLY)
-        raise InputError(f"nothing can be carried from {source.name} to {target.name}: {reasons or 'no method asked for'}")
+        raise InputError(
+            f"nothing can be carried from {source.name} to {target.name}: {reasons or 'no method asked for'}"
+        )
     across = {name: why for name, why in left_out.items() if "same columns" not in why and name != TARGET_ONLY}
     reasons = "".join(f"; {name} {why}" for name, why in across.items())
     raise InputError(

@@ -148,7 +148,9 @@ def closed_world(
     wanted = round(per_positive * len(positive))
     possible = int(np.prod([len(pool) for pool in pools], dtype=float))
     if possible <= 20 * wanted + 1000:
-        grid = np.stack(np.meshgrid(*[np.arange(len(p)) for p in pools], indexing="ij"), axis=-1).reshape(-1, len(pools))
+        grid = np.stack(np.meshgrid(*[np.arange(len(p)) for p in pools], indexing="ij"), axis=-1).reshape(
+            -1, len(pools)
+        )
         rows = [tuple(pool[i] for pool, i in zip(pools, at, strict=True)) for at in grid]
         rows = [row for row in rows if row not in known and len(set(row)) == len(row)]
         chosen = rng.permutation(len(rows))[:wanted]

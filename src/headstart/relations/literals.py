@@ -172,9 +172,7 @@ def _vector(condition: Condition, facts: Facts) -> np.ndarray:
         else:
             value = facts.constants.get(last.value, -1)
             matrix = facts.matrix(last.predicate, last.position, last.at)
-            found = (
-                np.zeros(matrix.shape[0], dtype=bool) if value < 0 else matrix[:, [value]].toarray().ravel() > 0
-            )
+            found = np.zeros(matrix.shape[0], dtype=bool) if value < 0 else matrix[:, [value]].toarray().ravel() > 0
         for step in reversed(condition.steps):
             found = facts.matrix(step.predicate, step.start, step.end) @ found.astype(np.float32) > 0
         facts.kept[key] = found
@@ -203,9 +201,7 @@ class Language:
 def candidates(facts: Facts, types: Sequence[str], language: Language = Language()) -> list[Conjunction]:
     """Return every conjunction that a node may ask about examples of these types, the shortest first."""
     schema = {
-        name: spec
-        for name, spec in facts.schema.items()
-        if language.predicates is None or name in language.predicates
+        name: spec for name, spec in facts.schema.items() if language.predicates is None or name in language.predicates
     }
     steps = _steps(schema)
     found: list[Conjunction] = []
@@ -276,9 +272,7 @@ def _paths(
     ways: list[tuple[tuple[Step, ...], str]] = [((), types[start])]
     for _ in range(longest):
         ways = [
-            ((*way, step), schema[step.predicate].types[step.end])
-            for way, kind in ways
-            for step in steps.get(kind, ())
+            ((*way, step), schema[step.predicate].types[step.end]) for way, kind in ways for step in steps.get(kind, ())
         ]
         yield from (Path(start, end, way) for way, kind in ways if kind == types[end])
 

@@ -166,7 +166,9 @@ class PredicateMapping(Method):
         legal = search.legal(early, model.schema, model.head, facts.schema, head)
         best = best_first([(worth(mapping, FIRST), mapping) for mapping in legal])[:FINAL]
         for name in order[len(early) :]:
-            further = [more for _, mapping in best for more in search.further(mapping, name, model.schema, facts.schema)]
+            further = [
+                more for _, mapping in best for more in search.further(mapping, name, model.schema, facts.schema)
+            ]
             best = best_first([(worth(mapping, None), mapping) for mapping in further])[:FINAL]
         mappings = [mapping for _, mapping in best_first([(worth(mapping, None), mapping) for _, mapping in best])]
         return Carried(model, knowledge.facts.get("world", "source"), mappings, likeness)
@@ -221,7 +223,10 @@ class _Judged:
             share = JUDGED / len(rows)
             keep = np.sort(
                 np.concatenate(
-                    [rng.permutation(np.flatnonzero(holds == c))[: max(int(share * (holds == c).sum()), 300)] for c in (True, False)]
+                    [
+                        rng.permutation(np.flatnonzero(holds == c))[: max(int(share * (holds == c).sum()), 300)]
+                        for c in (True, False)
+                    ]
                 )
             )
             rows, holds = rows.rows(keep), holds[keep]
@@ -336,4 +341,3 @@ class Variants:
             told = float(self.bench.log_likelihood(fitted, rows).sum()) + LIKENESS * self.carried.likeness(mapping)
             worth.append((told, mapping))
         return best_first(worth)[0][1]
-

@@ -177,9 +177,7 @@ def grow(columns: Columns, g: np.ndarray, h: np.ndarray, growth: Growth, rows: n
     return built(())
 
 
-def _best_split(
-    columns: Columns, g: np.ndarray, h: np.ndarray, at: np.ndarray, growth: Growth
-) -> tuple[float, int]:
+def _best_split(columns: Columns, g: np.ndarray, h: np.ndarray, at: np.ndarray, growth: Growth) -> tuple[float, int]:
     holds = columns.holds[at]
     n1 = holds.sum(axis=0)
     G1, H1 = g[at].astype(np.float32) @ holds, h[at].astype(np.float32) @ holds
