@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from headstart.relations.neighbour_agreement import neighbour_agreement, relation_agreement
 from headstart.relations.label_propagation import Views
+from headstart.relations.neighbour_agreement import neighbour_agreement, relation_agreement
 from headstart.relations.statements import Statements, relation_meetings
 
 

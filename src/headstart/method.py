@@ -70,7 +70,7 @@ class Needs:
     prepared_on : {"both", "source", "target"}
         Which rows a vectoriser in front of the method may be fitted on.
     reads : tuple of str
-        What rows may be: of a table (which features of pictures and texts are too), examples of facts, nodes of a graph.
+        What rows may be: of a table (features of pictures and texts are too), examples of facts, nodes of a graph.
     """
 
     target_labels: bool = False

@@ -116,8 +116,8 @@ def _type_of(facts: Facts, predicate: str, position: int, column: Sequence[str])
     best = max(shares, key=lambda kind: (shares[kind], kind))
     if not shares[best]:
         raise InputError(
-            f"{facts.name}: no fact mentions a constant at argument {position + 1} of {predicate}, such as {column[0]}; "
-            "facts and examples must be of one world"
+            f"{facts.name}: no fact mentions a constant at argument {position + 1} of {predicate}, such as "
+            f"{column[0]}; facts and examples must be of one world"
         )
     return best
 

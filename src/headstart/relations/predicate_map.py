@@ -50,7 +50,7 @@ class PredicateMap:
             if image is None:
                 found.append(f"{here} -> nothing")
                 continue
-            there = sorted(range(arity), key=lambda i, places=image.places: places[i])
+            there = np.argsort(image.places).tolist()
             found.append(f"{here} -> {image.predicate}({', '.join('ABCDEFG'[i] for i in there)})")
         return found
 
@@ -234,8 +234,8 @@ def walk_likeness(
 ) -> float:
     """Return how alike the walks are, 1 for the same: minus the mean difference of the statistics that map.
 
-    What is mapped to nothing, or happens in one world and never in the other, counts as different. With `weight`, a statistic counts as much as the less used of its
-    predicates.
+    What is mapped to nothing, or happens in one world and never in the other, counts as different. With `weight`, a
+    statistic counts as much as the less used of its predicates.
     """
     total, differing = 0.0, 0.0
     for key, value in source.items():
@@ -248,14 +248,24 @@ def walk_likeness(
         if any(image is None for image in images):
             differing += w
             continue
-        new = iter(
+        parts = [
             f"{image.predicate}/{''.join(str(image.places[int(place)]) for place in at)}"
             for image, (_, at) in zip(images, places, strict=True)
             if image
-        )
-        other = target.get(_PLACE.sub(lambda _, new=new: next(new), key))
+        ]
+        other = target.get(_renamed(key, parts))
         differing += w * (1.0 if other is None or (value > 0) != (other > 0) else min(abs(value - other), 1.0))
     return 1.0 - differing / total if total else 0.0
+
+
+def _renamed(key: str, parts: Sequence[str]) -> str:
+    """Return the key of a statistic with its predicates and places replaced, one after the other.
+
+    >>> _renamed("actor/0&movie/1", ["student/0", "publication/1"])
+    'student/0&publication/1'
+    """
+    signs = _PLACE.sub("\0", key).split("\0")
+    return "".join(sign + part for sign, part in zip(signs, [*parts, ""], strict=True))
 
 
 def name_likeness(mapping: PredicateMap) -> float:

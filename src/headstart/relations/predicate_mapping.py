@@ -14,6 +14,7 @@ from headstart.errors import NeedsError, unknown_name
 from headstart.method import Family, Knowledge, Method, Needs
 from headstart.relations.boosting import Boosted, RelationalBoosting, Workbench, require_examples, schema_of
 from headstart.relations.documents import boosted, document
+from headstart.relations.examples import Examples
 from headstart.relations.predicate_map import (
     PredicateMap,
     Search,
@@ -183,10 +184,10 @@ class PredicateMapping(Method):
         bench = Workbench.of(rows.X, rows.labels == rows.classes[1], learner)
         variants = Variants(bench, carried)
         told: dict[str, float] = {}
-        name = self.take
+        name: str = self.take
         if name == "best":
             told = variants.cross_validated(self.random_state)
-            name = max(told, key=told.__getitem__)
+            name = max(told, key=lambda variant: told[variant])
         mapping = carried.mappings[0]
         model = variants.made(name, bench.rows, mapping)
         return Transferred(
@@ -249,7 +250,7 @@ class Carried:
     mappings: list[PredicateMap]
     likeness: Callable[[PredicateMap], float]
 
-    def trees(self, mapping: PredicateMap, target: Domain | Any) -> list[Tree]:
+    def trees(self, mapping: PredicateMap, target: Examples) -> list[Tree]:
         """Return the trees in the target's predicates."""
         known = target.facts.constants.__contains__
         return [translated(tree, mapping, known) for tree in self.model.trees]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from headstart.relations.neighbour_agreement import neighbour_agreement, relation_agreement
 from headstart.relations.label_propagation import Views, random_labels
+from headstart.relations.neighbour_agreement import neighbour_agreement, relation_agreement
 from headstart.relations.sparse_matching import (
     confidences,
     largest_of_rows,

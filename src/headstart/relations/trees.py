@@ -157,7 +157,7 @@ def grow(columns: Columns, g: np.ndarray, h: np.ndarray, growth: Growth, rows: n
                 open_leaves.append((gain, -len(open_leaves), way, at, j))
 
     offer((), root)
-    arrived = {(): root}
+    arrived: dict[tuple[str, ...], np.ndarray] = {(): root}
     while open_leaves and len(splits) + 1 < growth.leaves:
         best = max(open_leaves, key=lambda each: each[:2])
         open_leaves.remove(best)
