@@ -110,27 +110,6 @@ def test_held_out_rows_are_never_seen_in_fitting(helpful):
     assert set(sizes) == {32}
 
 
-def test_an_unlabelled_target_is_told_that_nothing_can_be_proven(helpful):
-    source, target, _ = helpful
-    result = headstart.run(source, replace(target, y=None))
-    assert result.verdict == "cannot be proven"
-    assert "a gain cannot be proven: target has no labelled rows" in result.sentence
-    assert "labelled target rows would show" in result.sentence
-    assert result.gain is None
-    standard = headstart.methods()
-    without_labels = standard.index[standard["tried by itself"] & ~standard["target labels"]]
-    assert {line.name for line in result.tried} == set(without_labels) >= {"source-only", "pooled", "kmm", "coral"}
-    assert len(result.predictions) == len(target)
-
-
-def test_importance_weighting_prefers_the_model_that_fits_where_the_target_is():
-    rng = np.random.default_rng(0)
-    Xs, Xt = rng.normal(0, 1.5, (600, 1)), rng.normal(2.0, 0.4, (400, 1))
-    ys = np.where(Xs[:, 0] < 1, Xs[:, 0], 6 - 5 * Xs[:, 0]) + 0.1 * rng.normal(size=600)
-    result = headstart.run(Domain(Xs, ys, "s"), Domain(Xt, None, "t"), methods=["source-only", "kmm"])
-    assert result.choice == "kmm"
-
-
 def test_regression_is_measured_in_mean_absolute_error():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(420, 6))

@@ -1,0 +1,97 @@
+"""A run on a target without a single label: what is tried, what is delivered, and what it says of why."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+import headstart
+from headstart import Domain
+
+NAMED = ["source-only", "pooled", "coral"]
+
+
+@pytest.fixture(scope="module")
+def unlabelled(helpful):
+    """A source, and a target of whose rows the consensus has another opinion than EasyTL's."""
+    source, _, test = helpful
+    return source, Domain(test.X, name="target")
+
+
+def without_labels():
+    """The standard methods that need no target label."""
+    table = headstart.methods()
+    return set(table.index[table["tried by itself"] & ~table["target labels"]])
+
+
+def test_an_unlabelled_target_is_told_that_nothing_can_be_proven(helpful):
+    source, target, _ = helpful
+    result = headstart.run(source, replace(target, y=None))
+    assert result.verdict == "cannot be proven"
+    assert "a gain cannot be proven: target has no labelled rows" in result.sentence
+    assert "labelled target rows would show" in result.sentence
+    assert result.gain is None
+    assert without_labels() >= {"source-only", "pooled", "kmm", "coral"}
+    assert {line.name for line in result.tried} == without_labels() | {"easytl"}
+    assert (result.choice, result.decision.delivered) == ("easytl", "easytl")
+    assert len(result.predictions) == len(target)
+
+
+def test_easytl_is_delivered_whoever_the_consensus_is_for(unlabelled):
+    source, target = unlabelled
+    result = headstart.run(source, target, methods=[*NAMED, "easytl"])
+    validation = result.findings.validation
+    assert validation.choice() != "easytl"
+    assert (result.choice, result.decision.delivered) == ("easytl", "easytl")
+    assert (
+        "easytl chosen as what serves best without labels elsewhere; "
+        f"the consensus here is for {validation.choice()} (" in result.sentence
+    )
+    assert set(validation.names) == {*NAMED, "easytl"}
+    alone = headstart.run(source, target, methods=["easytl"])
+    np.testing.assert_array_equal(result.model.predict(target.X), alone.model.predict(target.X))
+
+
+def test_of_named_methods_without_easytl_the_consensus_chooses(unlabelled):
+    result = headstart.run(*unlabelled, methods=NAMED)
+    assert {line.name for line in result.tried} == set(NAMED)
+    chosen = result.findings.validation.choice()
+    assert (result.choice, result.decision.delivered) == (chosen, chosen)
+    assert f"{chosen} chosen by the consensus of class-clusters, class-silhouette, stability (" in result.sentence
+
+
+def test_of_sparse_rows_the_consensus_chooses_and_easytl_is_left_out_with_the_reason(unlabelled):
+    source, target = (replace(domain, X=csr_matrix(domain.X)) for domain in unlabelled)
+    result = headstart.run(source, target)
+    assert result.left_out["easytl"] == "takes no sparse rows"
+    tried = {line.name for line in result.tried}
+    assert tried == without_labels() - set(result.left_out)
+    assert len(tried) > 1
+    assert result.choice == result.decision.delivered == result.findings.validation.choice()
+    assert "chosen by the consensus" in result.sentence
+
+
+def test_of_numbers_the_consensus_chooses(unlabelled):
+    source, target = unlabelled
+    numbers = source.X[:, 0] + 0.1 * np.random.default_rng(0).normal(size=len(source))
+    result = headstart.run(replace(source, y=numbers, task="regression"), target)
+    assert {line.name for line in result.tried} == without_labels()
+    assert "easytl" not in result.left_out
+    assert result.choice == result.findings.validation.choice()
+    assert "chosen by the consensus of importance-weighted, stability, crowd (" in result.sentence
+
+
+def test_with_a_few_labels_the_standard_methods_are_as_they_were(helpful):
+    source, target, _ = helpful
+    result = headstart.run(source, target.rows(np.arange(8)), repeats=1, curve_draws=0)
+    assert "easytl" not in {line.name for line in result.tried}
+    assert result.choice == "blend"
+
+
+def test_importance_weighting_prefers_the_model_that_fits_where_the_target_is():
+    rng = np.random.default_rng(0)
+    Xs, Xt = rng.normal(0, 1.5, (600, 1)), rng.normal(2.0, 0.4, (400, 1))
+    ys = np.where(Xs[:, 0] < 1, Xs[:, 0], 6 - 5 * Xs[:, 0]) + 0.1 * rng.normal(size=600)
+    result = headstart.run(Domain(Xs, ys, "s"), Domain(Xt, None, "t"), methods=["source-only", "kmm"])
+    assert result.choice == "kmm"
