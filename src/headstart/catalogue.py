@@ -90,6 +90,8 @@ ENTRIES = (
     Entry("adaptive-svm", "AdaptiveSVM", "headstart.models"),
     Entry("warm-start", "WarmStart", "headstart.models"),
     Entry("predicate-mapping", "PredicateMapping", "headstart.relations", standard=True),
+    Entry("template-transfer", "TemplateTransfer", "headstart.relations"),
+    Entry("inductive-links", "InductiveLinks", "headstart.relations"),
     Entry("graph-transfer", "GraphTransfer", "headstart.relations", standard=True),
     Entry("adversarial-graph-transfer", "AdversarialGraphTransfer", "headstart.relations"),
     Entry("blend", "Blend", "headstart.blend", standard=True),

@@ -9,7 +9,10 @@ from headstart.relations.graph_files import read_graph
 from headstart.relations.graph_learner import GraphClassifier
 from headstart.relations.graph_transfer import GraphTransfer
 from headstart.relations.graphs import Graph, Nodes
+from headstart.relations.inductive_links import InductiveLinks
+from headstart.relations.link_ranking import LinkRanks, links_domain, links_evaluation, rank_links
 from headstart.relations.predicate_mapping import PredicateMapping, Transferred
+from headstart.relations.template_transfer import TemplateTransfer
 from headstart.relations.triple_files import read_triples
 from headstart.relations.triples import KnowledgeGraph
 
@@ -22,13 +25,19 @@ __all__ = [
     "Graph",
     "GraphClassifier",
     "GraphTransfer",
+    "InductiveLinks",
     "KnowledgeGraph",
+    "LinkRanks",
     "Nodes",
     "Predicate",
     "PredicateMapping",
     "RelationalBoosting",
+    "TemplateTransfer",
     "Transferred",
     "facts_domain",
+    "links_domain",
+    "links_evaluation",
+    "rank_links",
     "read_graph",
     "read_triples",
 ]
