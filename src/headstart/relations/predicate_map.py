@@ -234,8 +234,8 @@ def walk_likeness(
 ) -> float:
     """Return how alike the walks are, 1 for the same: minus the mean difference of the statistics that map.
 
-    What is mapped to nothing, or happens in one world and never in the other, counts as different. With `weight`, a statistic counts as much as the less used of its
-    predicates.
+    What is mapped to nothing, or happens in one world and never in the other, counts as different. With `weight`, a
+    statistic counts as much as the less used of its predicates.
     """
     total, differing = 0.0, 0.0
     for key, value in source.items():
