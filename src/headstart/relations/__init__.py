@@ -4,6 +4,7 @@ from headstart.relations.adversarial_graph import AdversarialGraphTransfer
 from headstart.relations.boosting import Boosted, RelationalBoosting
 from headstart.relations.entity_alignment import EntityAlignment
 from headstart.relations.examples import Examples, facts_domain
+from headstart.relations.fact_files import read_fact_base, read_facts
 from headstart.relations.facts import Facts, Predicate
 from headstart.relations.graph_files import read_graph
 from headstart.relations.graph_learner import GraphClassifier
@@ -38,6 +39,8 @@ __all__ = [
     "links_domain",
     "links_evaluation",
     "rank_links",
+    "read_fact_base",
+    "read_facts",
     "read_graph",
     "read_triples",
 ]

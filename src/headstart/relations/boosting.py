@@ -42,11 +42,11 @@ class Boosted:
         """Return log-odds, shape (n,)."""
         require_examples(X)
         kept: dict[Any, np.ndarray] = {}
-        return self.bias + np.sum([scores(tree, X, kept) for tree in self.trees], axis=0, initial=0.0)
+        return sum((scores(tree, X, kept) for tree in self.trees), np.full(len(X), self.bias))
 
     def predict_proba(self, X: Examples) -> np.ndarray:
         """Return probabilities, shape (n, 2)."""
-        p = sigmoid(np.broadcast_to(self.decision_function(X), (len(X),)))
+        p = sigmoid(self.decision_function(X))
         return np.column_stack([1 - p, p])
 
     def predict(self, X: Examples) -> np.ndarray:
@@ -76,7 +76,7 @@ class RelationalBoosting(ClassifierMixin, BaseEstimator):
     depth, leaves : int
         Of a tree, at most.
     least : int
-        Examples of a leaf, at least.
+        Examples of a leaf, at least; one of weight 2 counts twice.
     shrinkage : float
         The s of the leaves, in examples' worth of second derivatives.
     literals : int
@@ -103,7 +103,7 @@ class RelationalBoosting(ClassifierMixin, BaseEstimator):
     >>> rows = facts_domain(facts, "grandparent", grandparents)
     >>> model = RelationalBoosting(n_trees=1, least=1).fit(rows.X, rows.labels)
     >>> print(model.clauses()[0])
-    +4.500  grandparent(A, B) :- parent(A, C), parent(C, B).
+    +0.794  grandparent(A, B) :- parent(A, C), parent(C, B).
     """
 
     def __init__(
@@ -249,7 +249,8 @@ class Workbench:
         found = list(trees)
         while len(found) < self.learner.n_trees:
             g, h = self.derivatives(psi)
-            tree = scaled(grow(self.columns, g, h, self.learner.growth, rows), self.learner.learning_rate)
+            grown = grow(self.columns, g, h, self.learner.growth, rows, self.weight)
+            tree = scaled(grown, self.learner.learning_rate)
             if isinstance(tree, Leaf):
                 break
             found.append(tree)
@@ -306,9 +307,10 @@ def two_classes(y: np.ndarray, X: Examples) -> np.ndarray:
     """
     classes = np.unique(np.asarray(y))
     if len(classes) != 2:
+        told = f"one class only ({classes[0]})" if len(classes) == 1 else f"{len(classes)} classes"
         raise InputError(
-            f"{X.facts.name}: {X.predicate.name} has {'no negative' if len(classes) == 1 else len(classes)} "
-            f"{'example' if len(classes) == 1 else 'classes'}; a predicate holds or not, so give examples of both"
+            f"{X.facts.name}: examples of {X.predicate.name} have {told}; a predicate holds or not, so give examples "
+            "of both"
         )
     return classes
 

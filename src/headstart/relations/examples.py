@@ -45,13 +45,16 @@ class Examples:
     constants: np.ndarray
 
     @classmethod
-    def of(cls, facts: Facts, predicate: str, rows: Iterable[Sequence[str]]) -> Examples:
-        """Make examples of tuples; the predicate's types are read off the facts that mention the constants.
+    def of(
+        cls, facts: Facts, predicate: str, rows: Iterable[Sequence[str]], types: Sequence[str] | None = None
+    ) -> Examples:
+        """Make examples of tuples; types that aren't given are read off the facts that mention the constants.
 
         Raises
         ------
         InputError
-            When there is no tuple, they differ in length, or no fact mentions any constant of an argument.
+            When there is no tuple, they differ in length or from the types, or no fact mentions any constant of an
+            argument.
         """
         told = [tuple(map(str, row)) for row in rows]
         arities = {len(row) for row in told}
@@ -61,9 +64,13 @@ class Examples:
                 if not arities
                 else f"{facts.name}: examples of {predicate} have {' and '.join(map(str, sorted(arities)))} arguments"
             )
-        columns = list(zip(*told, strict=True))
-        types = tuple(_type_of(facts, predicate, i, column) for i, column in enumerate(columns))
-        return cls(facts, Predicate(predicate, types), _as_array(told))
+        if types is None:
+            types = [_type_of(facts, predicate, i, column) for i, column in enumerate(zip(*told, strict=True))]
+        elif len(types) != len(told[0]):
+            raise InputError(
+                f"{facts.name}: {predicate} has {len(told[0])} arguments, and {len(types)} types are declared"
+            )
+        return cls(facts, Predicate(predicate, tuple(types)), _as_array(told))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what the examples are, without what was evaluated of them."""
@@ -86,7 +93,7 @@ class Examples:
     @cached_property
     def positions(self) -> np.ndarray:
         """Positions of the constants among those of their types, shape (n, arity); -1 where no fact mentions one."""
-        return self.facts.positions(self.constants)
+        return self.facts.positions(self.constants).reshape(self.shape)
 
     @staticmethod
     def stack_rows(blocks: Sequence[Examples]) -> Examples:
@@ -132,8 +139,8 @@ def closed_world(
 ) -> np.ndarray:
     """Return negatives: tuples of the types of which the predicate is not known to hold, drawn at random.
 
-    Constants are drawn from those at the same argument of positives and of other predicates of the type. Fewer come
-    where there are not so many.
+    Each tuple of constants of the types, no constant twice, is as likely as another. Fewer come where there are not
+    so many.
 
     Examples
     --------
@@ -143,26 +150,27 @@ def closed_world(
     [['bob', 'eve']]
     """
     rng = np.random.default_rng(random_state)
-    pools = [facts.of_kind(kind) for kind in predicate.types]
-    known = {tuple(row) for row in positive.tolist()}
+    pools = [facts.kinds[kind] for kind in predicate.types]
+    sizes = tuple(map(len, pools))
+    known = facts.positions(positive)
     wanted = round(per_positive * len(positive))
-    possible = int(np.prod([len(pool) for pool in pools], dtype=float))
-    if possible <= 20 * wanted + 1000:
-        grid = np.stack(np.meshgrid(*[np.arange(len(p)) for p in pools], indexing="ij"), axis=-1).reshape(
-            -1, len(pools)
-        )
-        rows = [tuple(pool[i] for pool, i in zip(pools, at, strict=True)) for at in grid]
-        rows = [row for row in rows if row not in known and len(set(row)) == len(row)]
-        chosen = rng.permutation(len(rows))[:wanted]
-        rows = [rows[i] for i in sorted(chosen)]
+    if np.prod(sizes, dtype=float) <= 20 * wanted + 1000:
+        grid = np.stack(np.unravel_index(np.arange(np.prod(sizes)), sizes), axis=1)
+        rows = _unlike(np.column_stack([pool[at] for pool, at in zip(pools, grid.T, strict=True)]), known)
+        rows = rows[np.sort(rng.permutation(len(rows))[:wanted])]
     else:
-        drawn: set[tuple[str, ...]] = set()
-        while len(drawn) < wanted:
-            row = tuple(pool[int(rng.integers(len(pool)))] for pool in pools)
-            if row not in known and len(set(row)) == len(row):
-                drawn.add(row)
-        rows = sorted(drawn)
-    return _as_array(rows) if rows else np.empty((0, len(pools)), dtype=object)
+        rows = np.empty((0, len(pools)), dtype=np.int64)
+        while len(rows) < wanted:
+            more = np.column_stack([pool[rng.integers(len(pool), size=wanted)] for pool in pools])
+            rows = _unlike(np.unique(np.concatenate([rows, more]), axis=0), known)
+            rows = rows[np.sort(rng.permutation(len(rows))[:wanted])]
+    return np.array(facts.names, dtype=object)[rows]
+
+
+def _unlike(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the rows that are not known and in which no constant stands twice."""
+    taken = set(map(tuple, known.tolist()))
+    return rows[[row not in taken and len(set(row)) == len(row) for row in map(tuple, rows.tolist())]]
 
 
 def facts_domain(
@@ -172,34 +180,36 @@ def facts_domain(
     negative: Iterable[Sequence[str]] | None = None,
     *,
     unknown: Iterable[Sequence[str]] = (),
+    types: Sequence[str] | None = None,
     name: str | None = None,
     random_state: int = 0,
 ) -> Domain:
     """Return a domain whose rows are examples of a predicate: 1 where it holds, 0 where not, missing if not known.
 
     Facts of the predicate itself are left out of the world, so that no example tells its own answer. Without negatives
-    ten for each positive are drawn from the tuples that are not known to be true.
+    ten for each positive are drawn from the tuples that are not known to be true. The `types` of the predicate's
+    arguments are read off the facts where they aren't given.
 
     Raises
     ------
     InputError
-        When there is no positive, or a tuple is both positive and negative.
+        When there is no positive (but where all examples are unknown), or a tuple is both positive and negative.
     """
     told = [tuple(map(str, row)) for row in positive]
-    if not told:
+    open_rows = [tuple(map(str, row)) for row in unknown]
+    against = [tuple(map(str, row)) for row in negative or ()] if negative is not None or not told else None
+    if not told and (against or not open_rows):
         raise InputError(f"{name or facts.name}: {predicate} has no positive example; there is nothing to learn from")
     world = facts.without(predicate)
-    against = None if negative is None else [tuple(map(str, row)) for row in negative]
     both = set(told) & set(against or ())
     if both:
         raise InputError(
             f"{name or facts.name}: {predicate}({', '.join(min(both))}) is both a positive and a negative example"
         )
-    open_rows = [tuple(map(str, row)) for row in unknown]
-    examples = Examples.of(world, predicate, [*told, *(against or ()), *open_rows])
+    examples = Examples.of(world, predicate, [*told, *(against or ()), *open_rows], types)
     if against is None:
         drawn = closed_world(world, examples.predicate, examples.constants, random_state=random_state)
         against = [tuple(row) for row in drawn.tolist()]
-        examples = Examples.of(world, predicate, [*told, *against, *open_rows])
+        examples = Examples.of(world, predicate, [*told, *against, *open_rows], types)
     y = np.concatenate([np.ones(len(told)), np.zeros(len(against)), np.full(len(open_rows), np.nan)])
     return Domain(examples, y, name or facts.name, "facts", "classification", label=predicate)

@@ -112,19 +112,16 @@ class Facts:
         schema = _typed(arities, {p: [*told.get(p, []), *beside.get(p, [])] for p in arities}, given)
         every = {p: [*told.get(p, []), *beside.get(p, [])] for p in schema}
         constants = {c: i for i, c in enumerate(sorted({c for rows in every.values() for row in rows for c in row}))}
-        of_kind: dict[str, set[int]] = {}
-        for predicate, spec in schema.items():
-            for row in every[predicate]:
-                for kind, constant in zip(spec.types, row, strict=True):
-                    of_kind.setdefault(kind, set()).add(constants[constant])
-        tuples = {
-            predicate: np.array(
-                sorted({tuple(constants[c] for c in row) for row in told[predicate]}), dtype=np.int64
-            ).reshape(-1, schema[predicate].arity)
-            for predicate in sorted(schema)
-            if predicate in told
+        ids = {
+            p: np.array([constants[c] for row in rows for c in row], dtype=np.int64).reshape(-1, arities[p])
+            for p, rows in every.items()
         }
-        kinds = {kind: np.array(sorted(of), dtype=np.int64) for kind, of in sorted(of_kind.items())}
+        tuples = {p: _distinct(ids[p][: len(told[p])]) for p in sorted(schema) if p in told}
+        of_kind: dict[str, list[np.ndarray]] = {}
+        for predicate, spec in schema.items():
+            for position, kind in enumerate(spec.types):
+                of_kind.setdefault(kind, []).append(ids[predicate][:, position])
+        kinds = {kind: np.unique(np.concatenate(of)) for kind, of in sorted(of_kind.items())}
         return cls({p: schema[p] for p in tuples}, constants, tuples, kinds, name)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -192,6 +189,11 @@ class Facts:
         return np.array([[self.constants.get(str(c), -1) for c in row] for row in rows], dtype=np.int64)
 
 
+def _distinct(rows: np.ndarray) -> np.ndarray:
+    """Return each row once, in order."""
+    return np.unique(rows, axis=0) if len(rows) else rows
+
+
 def _arity(predicate: str, rows: Sequence[tuple[str, ...]], name: str) -> int:
     arities = sorted({len(row) for row in rows})
     if len(arities) > 1:
@@ -238,7 +240,7 @@ def _typed(
         for key in keys:
             join(first.setdefault(key, (predicate, position)), (predicate, position))
     for predicate, position in places:
-        if predicate not in given:
+        if of_declared and predicate not in given:
             shared = [of_declared.get(row[position], {}) for row in rows[predicate]]
             kinds = {kind: place for of in shared for kind, place in of.items()}
             if len(kinds) > 1:

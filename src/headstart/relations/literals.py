@@ -136,6 +136,8 @@ def _column(part: Condition | Path, examples: Examples) -> np.ndarray:
         found[known] = vector[at[known, part.variable]]
         return found
     known = (at[:, part.start] >= 0) & (at[:, part.end] >= 0)
+    if not known.any():
+        return found
     middle = (len(part.steps) + 1) // 2
     left = _product(part.steps[:middle], facts)
     right = _product(tuple(step.back for step in reversed(part.steps[middle:])), facts)

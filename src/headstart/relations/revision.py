@@ -49,7 +49,7 @@ def _fitted(bench: Workbench, tree: Tree, g: np.ndarray, h: np.ndarray, rows: np
     if isinstance(tree, Leaf):
         s, rate = bench.learner.shrinkage, bench.learner.learning_rate
         value = (rate * float(g[rows].sum()) + s * tree.value) / (float(h[rows].sum()) + s + 1e-9)
-        return Leaf(min(max(value, -rate * LONGEST), rate * LONGEST), float(len(rows)))
+        return Leaf(min(max(value, -rate * LONGEST), rate * LONGEST), float(bench.weight[rows].sum()))
     holds = evaluate(tree.asks, bench.examples, bench.kept)[rows]
     return replace(
         tree,
@@ -89,7 +89,7 @@ def _expanded(bench: Workbench, tree: Tree, g: np.ndarray, h: np.ndarray, rows: 
     if depth < 1 or len(rows) < 2 * bench.learner.least:
         return tree
     growth = replace(bench.learner.growth, depth=depth)
-    grown = grow(bench.columns, g, h, growth, rows)
+    grown = grow(bench.columns, g, h, growth, rows, bench.weight)
     if isinstance(grown, Leaf):
         return tree
     return scaled(grown, bench.learner.learning_rate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,10 @@ from headstart.relations.literals import VARIABLES, Conjunction, evaluate, writt
 
 #: Log-odds of a Newton step, at most: where a class is rare, second derivatives are small and steps overshoot.
 LONGEST = 4.0
+#: Decimals to which the worth of splits is compared: what differs by rounding alone is a tie, and the shortest wins.
+DIGITS = 8
+#: Columns that are numbers at once.
+BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -130,40 +134,49 @@ class Columns:
             seen[key] = len(columns)
             columns.append(column)
             where.append(position)
-        holds = np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros((len(examples), 0), np.float32)
+        holds = np.stack(columns, axis=1) if columns else np.zeros((len(examples), 0), dtype=bool)
         return cls([asks[i] for i in where], holds, weights[where])
 
 
-def leaf(g: np.ndarray, h: np.ndarray, growth: Growth) -> Leaf:
+def leaf(g: np.ndarray, h: np.ndarray, growth: Growth, weight: np.ndarray) -> Leaf:
     """Return the leaf of a Newton step, no longer than `LONGEST`."""
-    step = float(g.sum() / (h.sum() + growth.shrinkage))
-    return Leaf(min(max(step, -LONGEST), LONGEST), float(len(g)))
+    step = float(g.sum() / (h.sum() + growth.shrinkage + 1e-9))
+    return Leaf(min(max(step, -LONGEST), LONGEST), float(weight.sum()))
 
 
-def grow(columns: Columns, g: np.ndarray, h: np.ndarray, growth: Growth, rows: np.ndarray | None = None) -> Tree:
+def grow(
+    columns: Columns,
+    g: np.ndarray,
+    h: np.ndarray,
+    growth: Growth,
+    rows: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+) -> Tree:
     r"""Grow a tree, best leaf first.
 
     A split is worth :math:`\frac{G_1^2}{H_1 + s} + \frac{G_0^2}{H_0 + s} - \frac{G^2}{H + s}` with sums of first and
-    second derivatives on both sides, times the prior of the conjunction.
+    second derivatives on both sides, times the prior of the conjunction. A row counts as much as its `weight`, which
+    the derivatives already hold.
     """
     root = np.arange(len(g)) if rows is None else rows
+    w = np.ones(len(g)) if weight is None else weight
     open_leaves: list[tuple[float, int, tuple[str, ...], np.ndarray, int]] = []
     splits: dict[tuple[str, ...], int] = {}
 
     def offer(way: tuple[str, ...], at: np.ndarray) -> None:
-        if len(way) < growth.depth and len(at) >= 2 * growth.least and columns.holds.shape[1]:
-            gain, j = _best_split(columns, g, h, at, growth)
+        if len(way) < growth.depth and w[at].sum() >= 2 * growth.least and columns.holds.shape[1]:
+            gain, j = _best_split(columns, np.stack([g, h, w])[:, at], at, growth)
             if gain > 1e-9:
                 open_leaves.append((gain, -len(open_leaves), way, at, j))
 
     offer((), root)
     arrived: dict[tuple[str, ...], np.ndarray] = {(): root}
     while open_leaves and len(splits) + 1 < growth.leaves:
-        best = max(open_leaves, key=lambda each: each[:2])
+        best = max(open_leaves, key=lambda each: (round(each[0], DIGITS), each[1]))
         open_leaves.remove(best)
         _, _, way, at, j = best
         splits[way] = j
-        holds = columns.holds[at, j] > 0
+        holds = columns.holds[at, j]
         for answer, part in (("yes", at[holds]), ("no", at[~holds])):
             arrived[(*way, answer)] = part
             offer((*way, answer), part)
@@ -171,40 +184,21 @@ def grow(columns: Columns, g: np.ndarray, h: np.ndarray, growth: Growth, rows: n
     def built(way: tuple[str, ...]) -> Tree:
         if way not in splits:
             at = arrived[way]
-            return leaf(g[at], h[at], growth)
+            return leaf(g[at], h[at], growth, w[at])
         return Node(columns.asks[splits[way]], built((*way, "yes")), built((*way, "no")))
 
     return built(())
 
 
-def _best_split(columns: Columns, g: np.ndarray, h: np.ndarray, at: np.ndarray, growth: Growth) -> tuple[float, int]:
+def _best_split(columns: Columns, told: np.ndarray, at: np.ndarray, growth: Growth) -> tuple[float, int]:
+    """Return the worth of the best split of some rows, and its column; `told` are their g, h and weights."""
+    # Double precision, so that splits of equal worth come out equal; bits become numbers a block of columns at a time.
     holds = columns.holds[at]
-    n1 = holds.sum(axis=0)
-    G1, H1 = g[at].astype(np.float32) @ holds, h[at].astype(np.float32) @ holds
-    G, H, s = float(g[at].sum()), float(h[at].sum()), growth.shrinkage + 1e-9
-    G0, H0 = G - G1, np.maximum(H - H1, 0)
+    blocks = [told @ holds[:, first : first + BLOCK].astype(float) for first in range(0, holds.shape[1], BLOCK)]
+    G1, H1, n1 = np.concatenate(blocks, axis=1)
+    (G, H, n), s = told.sum(axis=1), growth.shrinkage + 1e-9
+    G0, H0, n0 = G - G1, np.maximum(H - H1, 0), n - n1
     gain = (G1**2 / (H1 + s) + G0**2 / (H0 + s) - G**2 / (H + s)) * columns.prior
-    gain[(n1 < growth.least) | (len(at) - n1 < growth.least)] = -np.inf
-    j = int(np.argmax(np.round(gain, 6)))
+    gain[np.minimum(n1, n0) < growth.least - 1e-9] = -np.inf
+    j = int(np.argmax(np.round(gain, DIGITS)))
     return float(gain[j]), j
-
-
-def fitted(
-    tree: Tree,
-    examples: Examples,
-    g: np.ndarray,
-    h: np.ndarray,
-    growth: Growth,
-    kept: dict[Any, np.ndarray],
-    rows: np.ndarray | None = None,
-) -> Tree:
-    """Return the same tree with the leaves of other data."""
-    at = np.arange(len(g)) if rows is None else rows
-    if isinstance(tree, Leaf):
-        return leaf(g[at], h[at], growth)
-    holds = evaluate(tree.asks, examples, kept)[at]
-    return replace(
-        tree,
-        yes=fitted(tree.yes, examples, g, h, growth, kept, at[holds]),
-        no=fitted(tree.no, examples, g, h, growth, kept, at[~holds]),
-    )
