@@ -189,6 +189,10 @@ class Prior:
     schema: dict[str, Predicate]
     head: Predicate
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return scores and vocabulary, without what was worked out of them."""
+        return {name: self.__dict__[name] for name in ("scores", "schema", "head")}
+
     @cached_property
     def ranks(self) -> dict[str, float]:
         """Ranks of the scores from 0 to 1, equal scores with their mean."""
