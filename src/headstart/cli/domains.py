@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,7 +94,12 @@ def read_all(
         at_source["predicate"] = None
     read = [read_one(path, name, **at_source) for path, name in zip(paths, names, strict=False)]
     found = read_one(target_path, names[-1], label_optional=True, **reading)
-    return read, found, None if test is None else read_one(Path(test), f"{names[-1]}-test", **reading)
+    if test is not None:
+        return read, found, read_one(Path(test), f"{names[-1]}-test", **reading)
+    if is_facts(target_path) and target_path.is_dir() and any(target_path.glob("test_pos.*")):
+        typer.echo(f"note: {target_path}: its test files are the test rows", err=True)
+        return read, found, read_one(target_path, f"{names[-1]}-test", part="test", **reading)
+    return read, found, None
 
 
 def is_facts(path: Path) -> bool:
@@ -113,24 +120,36 @@ def table_in(folder: Path, stem: str) -> Path | None:
     return next((found for end in (".csv", ".tsv") if (found := folder / f"{stem}{end}").is_file()), None)
 
 
+@contextmanager
+def noted() -> Iterator[None]:
+    """Say the warnings of a reader in a line each."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        typer.echo(f"note: {warning.message}", err=True)
+
+
 def read_one(path: Path, name: str | None, **reading: Any) -> Domain:
     """Read one file, one folder of pictures, or one of facts, as one domain."""
     from headstart.readers import read
 
-    predicate = reading.pop("predicate", None)
+    predicate, part = reading.pop("predicate", None), reading.pop("part", None)
     if path.exists() and is_facts(path):
         from headstart.relations import read_facts
 
-        return read_facts(path, predicate, name=name)
+        with noted():
+            return read_facts(path, predicate, part=part, name=name)
     if predicate is not None:
         raise InputError(f"{path}: holds no facts, so there is no predicate {predicate!r}; leave --predicate out")
     if path.exists() and is_graph(path):
         from headstart.relations import read_graph
 
-        if not path.is_dir():
-            return read_graph(path, name=name)
-        links, attributes, labels = (table_in(path, stem) for stem in (LINKS, ATTRIBUTES, LABELS))
-        return read_graph(links or path, attributes=attributes, labels=labels, name=name or path.name)
+        links, attributes, labels = (
+            (table_in(path, stem) for stem in (LINKS, ATTRIBUTES, LABELS)) if path.is_dir() else (path, None, None)
+        )
+        with noted():
+            return read_graph(links or path, attributes=attributes, labels=labels, name=name or path.stem)
 
     if path.is_dir():
         reading = {key: value for key, value in reading.items() if key in OF_FOLDERS}

@@ -62,6 +62,9 @@ def predict(
     domain = _rows(loaded, files, categories=category or (), picture=picture, text=text)
     # Read once here: predictions and probabilities both take the features.
     table = prediction_table(loaded, loaded.features(domain))
+    if domain.modality == "facts":
+        for at, column in enumerate(domain.X.constants.T, 1):
+            table.insert(at, f"argument {at}", column)
     if domain.modality == "image":
         table.insert(1, "picture", domain.X[:, 0])
     if output is None:
