@@ -1,10 +1,10 @@
-"""Make the tables of docs/benchmarks.md from what was measured (results/*.json)."""
+"""Make the tables of docs/benchmarks.md and docs/relations.md from what was measured (results/*.json)."""
 
 import json
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs" / "benchmarks.md"
+PAGES = [HERE.parent / "docs" / f"{name}.md" for name in ("benchmarks", "relations")]
 
 #: The columns of a published table that was done again.
 PUBLISHED = {
@@ -20,9 +20,12 @@ PUBLISHED = {
 }
 
 ERROR = ("mean error of f", "{:.4f}")
-#: Of a dictionary, names and numbers.
-NAMED = "named"
+#: Of a dictionary, names and numbers, or counts.
+NAMED, COUNTED = "named", "counted"
 POINTS = "{0[0]:.1f} ({0[1]:.1f} to {0[2]:.1f})"
+#: A mean with its interval in thousandths, and a difference; three figures beside each other; so many of so many.
+THOUSANDTHS, CHANGE = "{0[0]:.3f} ({0[1]:.3f} to {0[2]:.3f})", "{0[0]:+.3f} ({0[1]:+.3f} to {0[2]:+.3f})"
+THREE, SHARE = "{0[0]:.3f} / {0[1]:.3f} / {0[2]:.3f}", "{0[0]} of {0[1]}"
 ACCURACY, DIFFERENCE = "{0[0]:.1f} ({0[1]:.1f} to {0[2]:.1f})", "{0[0]:+.1f} ({0[1]:+.1f} to {0[2]:+.1f})"
 
 
@@ -86,6 +89,40 @@ COLUMNS = {
             "fresh, 3 a class, probe",
             "fresh, 30 a class, probe",
         )
+    },
+    "relations mapping": {
+        "direction": ("direction", "{}"),
+        "method": ("method", "{}"),
+        "auc_roc": ("AUC-ROC", THOUSANDTHS),
+        "auc_pr": ("AUC-PR", THOUSANDTHS),
+        "cll": ("CLL", THOUSANDTHS),
+        "printed": ("published", THREE),
+        "seconds_mapping": ("seconds: mapping", "{:.2f}"),
+        "seconds_learning": ("learning", "{:.2f}"),
+        "cpu_seconds": ("both, of the processor", "{:.2f}"),
+        "printed_seconds": ("published", "{:.1f}"),
+        "taken": ("taken, of five folds", COUNTED),
+    },
+    "relations curve": {
+        "direction": ("direction", "{}"),
+        "positives": ("positives", "{}"),
+        "method": ("method", "{}"),
+        "scratch_auc_pr": ("AUC-PR of scratch", "{:.3f}"),
+        "over_auc_pr": ("over scratch: AUC-PR", CHANGE),
+        "over_auc_roc": ("AUC-ROC", CHANGE),
+        "over_cll": ("CLL", CHANGE),
+        "harmed": ("CLL worse by more than .01", SHARE),
+    },
+    "relations wrong": {
+        "source": ("source", "{}"),
+        "positives": ("positives", "{}"),
+        "method": ("method", "{}"),
+        "over_cll": ("over scratch: CLL", CHANGE),
+        "over_auc_pr": ("AUC-PR", CHANGE),
+        "over_auc_roc": ("AUC-ROC", CHANGE),
+        "harmed": ("worse", SHARE),
+        "worst_cll": ("worst", "{:+.3f}"),
+        "took_scratch": ("scratch taken", SHARE),
     },
     "transferability_speed": {
         "score": ("score", "{}"),
@@ -270,6 +307,8 @@ def lines_of(found):
 
 def cell(value, form):
     """Return what stands in a cell; of a dictionary, its numbers."""
+    if form == COUNTED:
+        return ", ".join(f"{name} {number}" for name, number in sorted(value.items()))
     if form == NAMED:
         return ", ".join(f"{name} {number:.2g}" for name, number in sorted(value.items()))
     if isinstance(value, dict):
@@ -288,4 +327,5 @@ def with_tables(text):
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")

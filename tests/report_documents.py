@@ -19,7 +19,14 @@ from headstart.evidence.measured import Measured
 from headstart.evidence.moved import moved
 from headstart.evidence.power import Power
 from headstart.evidence.slices import sliced_gains
+from headstart.evidence.structure import Structure, structure_of
 from headstart.features import CORAL
+from headstart.relations.boosting import Boosted
+from headstart.relations.facts import Predicate
+from headstart.relations.literals import Condition, Holds, Path, Step
+from headstart.relations.predicate_map import Image, PredicateMap
+from headstart.relations.predicate_mapping import Transferred
+from headstart.relations.trees import Leaf, Node
 
 LINE = {"family": "baseline", "score": 0.70, "gain": None, "low": None, "high": None, "seconds": 0.02}
 DOCUMENT = {
@@ -137,6 +144,43 @@ def plain(value):
     return json.loads(json.dumps(value.document()))
 
 
+def transferred():
+    """Return trees about films that became trees about papers: one predicate turned round, one lost, one new."""
+    person, human, classes = ("person", "person"), ("human", "human"), np.array([0, 1])
+    films = {
+        "director": Predicate("director", ("person",)),
+        "genre": Predicate("genre", ("person", "genre")),
+        "movie": Predicate("movie", ("film", "person")),
+    }
+    papers = {
+        "professor": Predicate("professor", ("human",)),
+        "project": Predicate("project", ("project", "human")),
+        "wrote": Predicate("wrote", ("human", "paper")),
+    }
+    together = Path(0, 1, (Step("movie", 1, 0), Step("movie", 0, 1)))
+    one = Node((together, Condition(1, (), Holds("director", 0))), Leaf(1.2, 40.0), Leaf(-0.3, 900.0))
+    two = Node((Condition(0, (), Holds("genre", 0)),), Leaf(0.2, 100.0), Leaf(-0.1, 840.0))
+    wrote = Path(0, 1, (Step("wrote", 0, 1), Step("wrote", 1, 0)))
+    after = Node(
+        (wrote, Condition(1, (), Holds("professor", 0))),
+        Node((Path(0, 1, (Step("project", 1, 0), Step("project", 0, 1))),), Leaf(1.5, 9.0), Leaf(0.8, 20.0)),
+        Leaf(-0.4, 300.0),
+    )
+    images = {"director": Image("professor", (0,)), "movie": Image("wrote", (1, 0)), "genre": None}
+    kinds = {"person": "human", "film": "paper"}
+    return Transferred(
+        -2.0,
+        [after],
+        Predicate("advisedby", human),
+        papers,
+        classes,
+        variant="revised",
+        mapping=PredicateMap(Image("advisedby", (0, 1)), images, kinds),
+        source=Boosted(-1.0, [one, two], Predicate("workedunder", person), films, classes),
+        likelihoods={"mapped": -0.21, "revised": -0.19, "scratch": -0.24},
+    )
+
+
 def everything():
     """Return a document in which every piece of evidence was measured, by the classes that measure it."""
     rng = np.random.default_rng(0)
@@ -198,6 +242,7 @@ def everything():
                 SourceValues("accuracy", "Pooled", sources, 0.7, 0.75, names[::2], 0.78, True, 8, "by hand")
             ),
         },
+        "relations": plain(structure_of(transferred())),
         "reproduce": {
             "python": "import headstart\n\nresult = headstart.run(source, target, methods=['kmm', 'coral'])",
             "command": "headstart run cleveland.csv hungary.csv " + "--method kmm " * 20,
@@ -225,6 +270,7 @@ def everything_without_labels():
             "columns": found | {"keeps_columns": False, "columns": columns},
             "labels": plain(LabelTable([], [], np.empty((0, 0)), (2.0, -1.0))),
         },
+        "relations": plain(Structure(lines=["+1.3  a step there and back joins both", "+0.4  one of them holds"])),
     }
 
 

@@ -5,7 +5,7 @@ Each finding is None where it does not apply: it takes labels, probabilities, so
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,6 +40,7 @@ from headstart.evidence import (
     reliability,
     sliced_gains,
 )
+from headstart.evidence.structure import Structure, structure_of
 from headstart.method import Family
 
 #: Columns that gains are cut by, beside the classes: the more there are, the wider each interval must be.
@@ -78,6 +79,8 @@ class Findings:
         Which source label became which target label.
     sources : SourceValues or None
         What each of several sources was worth.
+    relations : Structure or None
+        Which predicate took which part, and the clauses before and after.
     """
 
     slices: list[SliceGain] = field(default_factory=list)
@@ -92,6 +95,7 @@ class Findings:
     plane: DomainMap | None = None
     labels: LabelTable | None = None
     sources: SourceValues | None = None
+    relations: Structure | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the findings in plain types, by the names that they have in result.json."""
@@ -109,6 +113,7 @@ class Findings:
                 "labels": _told(self.labels),
                 "sources": _told(self.sources),
             },
+            "relations": _told(self.relations),
         }
 
 
@@ -150,7 +155,9 @@ def look_inside(run: Judged, announce: Callable[[int, int], None] = lambda done,
     if any(entry.method.needs.items for entry in (run.alone, run.transfer, run.delivered)):
         return found
     if run.target.modality in WORLDS:
-        return replace(found, before=calibration_of(run.alone, run), after=calibration_of(run.delivered, run))
+        before, after = calibration_of(run.alone, run), calibration_of(run.delivered, run)
+        carried = structure_carried([run.transfer, run.delivered], run.target)
+        return replace(found, before=before, after=after, relations=carried)
     steps: list[Callable[[Findings], Findings]] = [
         lambda so_far: replace(so_far, before=calibration_of(run.alone, run), after=calibration_of(run.delivered, run)),
         lambda so_far: replace(so_far, forgetting=forgotten(run)),
@@ -280,3 +287,11 @@ def values_of_sources(run: Judged) -> SourceValues | None:
         )
     except NeedsError:
         return None
+
+
+def structure_carried(entries: Sequence[Candidate], target: Domain) -> Structure | None:
+    """Return the structure that the first relation-based of some candidates carries, or None where none is."""
+    for entry in entries:
+        if entry.method.family == Family.RELATIONS:
+            return structure_of(entry.fit(target).predictor)
+    return None

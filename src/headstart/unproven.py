@@ -16,7 +16,7 @@ from headstart.domain import WORLDS, Domain
 from headstart.errors import InputError, listed
 from headstart.evidence import EstimatedAccuracy, estimated_accuracy
 from headstart.evidence.gain import Metric, metric_for
-from headstart.findings import Findings, with_what_moved
+from headstart.findings import Findings, structure_carried, with_what_moved
 from headstart.result import Tried
 
 #: Gains, in accuracy, for which an unlabelled target is told how many labels would show them.
@@ -120,7 +120,8 @@ def _sentence(plan: Plan, target: Domain, why: str, how: str, choice: Candidate,
 def _findings(
     choice: Candidate, source: Domain | None, target: Domain, trial: Validation | None, random_state: int
 ) -> Findings:
-    found = Findings(validation=trial, estimated=estimate(choice, source, target, random_state))
+    estimated = estimate(choice, source, target, random_state)
+    found = Findings(validation=trial, estimated=estimated, relations=structure_carried([choice], target))
     whole = choice.method.needs.items or target.modality in WORLDS
     return found if whole else with_what_moved(found, choice, target, random_state)
 

@@ -25,6 +25,7 @@ BENCHMARKS = {
     "choice": "headstart.bench.choice",
     "guard": "headstart.bench.guard",
     "ranking": "headstart.bench.ranking",
+    "relations": "headstart.bench.relations",
 }
 
 
@@ -84,6 +85,8 @@ def bench(
     headstart bench heterogeneous
 
     headstart bench models --data DIR --models DIR
+
+    headstart bench relations --data DIR
     """
     if output is not None:
         require_new(output, force)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from headstart.method import STEPS
-from headstart.report import distance, headline, trust, understanding, worth
+from headstart.report import carried, distance, headline, trust, understanding, worth
 from headstart.report.figures import Figures, count, number, p_value, percent, seconds
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ SECTIONS = {
     "distance": "How far apart are source and target?",
     "methods": "Which method should carry it?",
     "worth": "What was it worth?",
+    "carried": "What was carried?",
     "understanding": "What helped, and what hurt?",
     "model": "The model",
 }
@@ -28,7 +29,7 @@ SETTINGS = {
 #: Rows of a table before the rest is folded away.
 MOST_COLUMNS, MOST_CLASSES = 10, 12
 #: Keys of a document that a result of an earlier version does not have.
-LATER = ("forgetting", "estimated", "understanding", "reproduce", "power")
+LATER = ("forgetting", "estimated", "understanding", "reproduce", "power", "relations")
 
 
 def render(document: dict[str, Any]) -> str:
@@ -52,7 +53,9 @@ def render(document: dict[str, Any]) -> str:
     found = document.get("understanding") or {}
     classes = distance.classes(shift)
     slices = worth.slice_rows(document)
-    ways = {name: title for name, title in SECTIONS.items() if name != "understanding" or understanding.has_any(found)}
+    relations = document.get("relations")
+    untold = {"understanding": not understanding.has_any(found), "carried": not relations}
+    ways = {name: title for name, title in SECTIONS.items() if not untold.get(name, False)}
     return _template().render(
         dict.fromkeys(LATER)
         | document
@@ -94,6 +97,10 @@ def render(document: dict[str, Any]) -> str:
             "source_charts": understanding.source_charts(found.get("sources"), figures),
             "source_groups": understanding.source_groups(found.get("rows")),
             "understanding": {key: found.get(key) for key in understanding.PARTS},
+            "carried_told": carried.sentence(relations),
+            "carried_charts": carried.charts(relations),
+            "carried_likelihoods": carried.likelihoods(relations),
+            "carried_trees": carried.trees(relations),
             "reliabilities": trust.reliabilities(document),
             "step_rows": _steps(document["steps"]),
             "setting_rows": _settings(document["settings"]),

@@ -3,6 +3,7 @@
 from headstart.report.charts.canvas import WIDTHS
 from headstart.report.charts.curves import curve_chart, worth_segment
 from headstart.report.charts.gains import Interval, gain_chart
+from headstart.report.charts.mappings import mapping_chart
 from headstart.report.charts.panels import evenly, map_panel, reliability_panel
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "evenly",
     "gain_chart",
     "map_panel",
+    "mapping_chart",
     "reliability_panel",
     "worth_segment",
 ]
