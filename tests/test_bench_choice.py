@@ -16,7 +16,7 @@ from headstart.evidence.gain import METRICS
 from headstart.learners import make_learner
 
 
-def FEW(different=False):  # noqa: N802  (stands for the standard names)
+def FEW(different=False, reads="table"):  # noqa: N802  (stands for the standard names)
     return ["target-only", "source-only", "pooled"]
 
 

@@ -393,7 +393,7 @@ def _agree_on_task(source: Domain, target: Domain) -> tuple[Domain, Domain, Task
     """Let the source say what the task is where the target alone can't."""
     if source.task is None:
         raise InputError(f"{source.name}: all labels are missing; name the column to predict with label=... (--label)")
-    if target.n_labelled and target.task != source.task and target.labels.dtype.kind in "fiu":
+    if target.task != source.task and (not target.n_labelled or target.labels.dtype.kind in "fiu"):
         # A few numbers may look like classes where all numbers of the source do not.
         target = replace(target, task=source.task)
     return source, replace(target, task=target.task or source.task), source.task

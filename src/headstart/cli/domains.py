@@ -71,12 +71,13 @@ def read_all(
     Without a domain column, the sources are `sources` and all `files` but the target; the target is `target`, or
     the last file. A folder of pictures is read like a file; in a folder of domains, names are those of its folders.
     """
+    of_facts = {key: reading.pop(key, None) for key in ("predicate", "source_predicate")}
     named = target is not None and Path(target).name == target
     if domain_column is None and len(files) == 1 and target is not None and named and (files[0] / target).is_dir():
         return _from_folder(files[0], sources, target, test, reading)
     if domain_column is not None:
         return _from_one_file(files, sources, target, test, domain_column, reading)
-    of_source = reading.pop("source_predicate", None)
+    reading["predicate"], of_source = of_facts.values()
     paths = [*files, *(Path(name) for name in sources)]
     if target is None:
         if not files or len(paths) < 2:

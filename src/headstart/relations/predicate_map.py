@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
+from urllib.parse import quote, unquote
 
 import numpy as np
 
@@ -208,19 +209,24 @@ def walk_statistics(facts: Facts, names: Sequence[str]) -> dict[str, float]:
         ends = np.asarray(matrix.sum(axis=0)).ravel()
         for p, i in lasts:
             if facts.schema[p].types[i] == facts.schema[step.predicate].types[step.end]:
-                found[f"{_key(step)}>{p}/{i}"] = float((ends * facts.holds(p, i)).sum() / max(ends.sum(), 1))
+                found[f"{_key(step)}>{_place(p, i)}"] = float((ends * facts.holds(p, i)).sum() / max(ends.sum(), 1))
     for p, i in lasts:
         here = facts.holds(p, i)
         of_kind = len(facts.kinds[facts.schema[p].types[i]])
-        found[f"{p}/{i}"] = float(here.sum() / max(of_kind, 1))
+        found[_place(p, i)] = float(here.sum() / max(of_kind, 1))
         for q, j in lasts:
             if q != p and facts.schema[p].types[i] == facts.schema[q].types[j]:
-                found[f"{p}/{i}&{q}/{j}"] = float((here & facts.holds(q, j)).sum() / max(here.sum(), 1))
+                found[f"{_place(p, i)}&{_place(q, j)}"] = float((here & facts.holds(q, j)).sum() / max(here.sum(), 1))
     return found
 
 
 def _key(step: Step) -> str:
-    return f"{step.predicate}/{step.start}{step.end}"
+    return _place(step.predicate, f"{step.start}{step.end}")
+
+
+def _place(name: str, places: object) -> str:
+    """Write a predicate and arguments of it; the key's own signs are written otherwise in a name."""
+    return f"{quote(name, safe='')}/{places}"
 
 
 _PLACE = re.compile(r"(?P<name>[^/>&]+)/(?P<places>\d+)")
@@ -239,7 +245,7 @@ def walk_likeness(
     """
     total, differing = 0.0, 0.0
     for key, value in source.items():
-        places = [(found["name"], found["places"]) for found in _PLACE.finditer(key)]
+        places = [(unquote(found["name"]), found["places"]) for found in _PLACE.finditer(key)]
         if any(name not in mapping.images for name, _ in places):
             continue
         w = min((weight or {}).get(name, 1.0) for name, _ in places)
@@ -249,7 +255,7 @@ def walk_likeness(
             differing += w
             continue
         parts = [
-            f"{image.predicate}/{''.join(str(image.places[int(place)]) for place in at)}"
+            _place(image.predicate, "".join(str(image.places[int(place)]) for place in at))
             for image, (_, at) in zip(images, places, strict=True)
             if image
         ]

@@ -87,7 +87,9 @@ def _limits(document: dict[str, Any]) -> list[str]:
 
 def _use(model: dict[str, Any]) -> list[str]:
     reads = model.get("reads")
-    rows = "new.csv" if reads is None else {"image": "new/*.jpg", "text": "new.csv --text COLUMN"}[reads["modality"]]
+    rows = "FOLDER" if model.get("rows") else "new.csv"
+    if reads is not None:
+        rows = {"image": "new/*.jpg", "text": "new.csv --text COLUMN"}[reads["modality"]]
     return ["```sh", f"headstart predict model {rows} -o predictions.csv", "```"]
 
 
