@@ -42,8 +42,9 @@ class PredicateMapping(Method):
     r"""Translate relational trees: find which predicate plays the part of which, then learn the parameters again.
 
     The four steps: boosted relational trees are learned in the source; the trees and statistics of random walks are
-    the knowledge, no fact travels (constants that a tree names do: RelationalBoosting(values=False) names none); every legal mapping of the source's predicates is scored in the target and the best
-    is taken; the leaves are fitted again, each drawn towards its source's value,
+    the knowledge: no fact travels, and of constants those that a tree names (none with values=False of the learner);
+    every legal mapping of the source's predicates is scored in the target and the best is taken; the leaves are fitted
+    again, each drawn towards its source's value,
 
     .. math:: v = \frac{\eta \sum_i (y_i - p_i) + s\,v_{source}}{\sum_i p_i (1 - p_i) + s}
 
