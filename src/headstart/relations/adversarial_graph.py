@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import softmax
 
 from headstart.domain import Domain
 from headstart.fitting import counts_each
@@ -14,30 +13,9 @@ from headstart.method import Family, Knowledge, Method, Needs
 from headstart.relations.graph_learner import GraphPredictor, require_columns, whole
 from headstart.relations.graph_transfer import own_weights
 from headstart.relations.graphs import nodes_of
+from headstart.relations.hidden_head import HiddenHead
 from headstart.relations.propagation import Axes, find_axes
 from headstart.relations.ridge import one_hot
-
-
-@dataclass(frozen=True, eq=False)
-class HiddenHead:
-    r"""Class probabilities :math:`\operatorname{softmax}(\max(0, z^\top V + c)^\top W + b)`.
-
-    Parameters
-    ----------
-    V : array of shape (r, h)
-    c : array of shape (h,)
-    W : array of shape (h, k)
-    b : array of shape (k,)
-    """
-
-    V: np.ndarray
-    c: np.ndarray
-    W: np.ndarray
-    b: np.ndarray
-
-    def probabilities(self, Z: np.ndarray) -> np.ndarray:
-        """Return the probabilities of rows of shape (n, r), shape (n, k)."""
-        return np.asarray(softmax(np.maximum(Z @ self.V + self.c, 0) @ self.W + self.b, axis=1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from headstart.relations.propagation import Axes, find_axes
 from headstart.relations.ridge import Head, Ridge, Sums, best_stretch, chosen_alpha, one_hot
 
 if TYPE_CHECKING:
-    from headstart.relations.adversarial_graph import HiddenHead
+    from headstart.relations.hidden_head import HiddenHead
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,7 +52,7 @@ TRUSTED = frozenset(
         "headstart.models.trees.TreesClassifier",
         "headstart.models.trees.TreesRegressor",
         "headstart.readers.columns.Vectorizer",
-        "headstart.relations.adversarial_graph.HiddenHead",
+        "headstart.relations.hidden_head.HiddenHead",
         "headstart.relations.boosting.Boosted",
         "headstart.relations.boosting.RelationalBoosting",
         "headstart.relations.facts.Predicate",
