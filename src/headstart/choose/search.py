@@ -227,12 +227,14 @@ class _Run:
         running = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")(
             delayed(self._scored)(*task) for task in tasks
         )
-        for (c, r, fold), (utility, took) in zip(tasks, running, strict=True):
+        for left, ((c, r, fold), (utility, took)) in zip(
+            range(len(tasks) - 1, -1, -1), zip(tasks, running, strict=True), strict=True
+        ):
             self.scores[c, r, self.of_rows[r] == fold] = utility
             self.took[c].append(took)
             self.done += 1
-            ahead = (len(self.of_rows) - r) * self.n_folds * len(self.alive)
-            self.tick(self.done, max(self.done, ahead))
+            ahead = left + (len(self.of_rows) - r - 1) * self.n_folds * len(self.alive)
+            self.tick(self.done, self.done + ahead)
 
     def _scored(self, c: int, r: int, fold: int) -> tuple[np.ndarray, float]:
         held = self.of_rows[r] == fold
