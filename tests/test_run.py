@@ -356,7 +356,7 @@ def test_knowledge_can_be_carried_to_a_target_with_few_labels(helpful):
 def test_a_run_tries_the_standard_methods_unless_others_are_named(helpful):
     source, target, _ = helpful
     standard = headstart.methods()
-    standard = standard.index[standard["tried by itself"]]
+    standard = standard.index[standard["tried by itself"] & standard["reads"].str.contains("table")]
     result = headstart.run(source, target, repeats=1, curve_draws=0)
     assert {*(line.name for line in result.tried), *result.left_out} == set(standard)
 
