@@ -12,8 +12,9 @@ from headstart.errors import InputError
 
 #: Rows of a domain: an array, a sparse matrix or a DataFrame of shape (n, d).
 Rows = Any
-Task = Literal["classification", "regression"]
-TASKS: tuple[Task, ...] = ("classification", "regression")
+#: Classes; numbers; or which items come first, of events that happened.
+Task = Literal["classification", "regression", "ranking"]
+TASKS: tuple[Task, ...] = ("classification", "regression", "ranking")
 
 #: Whole numbers with more distinct values than this are quantities, not classes.
 MOST_NUMBERED_CLASSES = 20
@@ -22,7 +23,8 @@ MOST_NUMBERED_CLASSES = 20
 ITEMS = {"image": "pictures", "text": "texts"}
 #: What rows are called that stand in a world of their own, which each part of them still knows: the facts around an
 #: example, the graph around a node. Such rows have no columns in common with others.
-WORLDS = {"facts": "examples", "graph": "nodes"}
+#: Ratings are of users and items, whose ids mean something beside others only.
+WORLDS = {"facts": "examples", "graph": "nodes", "ratings": "ratings"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class Domain:
         What the domain is called in tables, reports and messages.
     modality : {"table", "text", "image", "ratings", "facts", "graph"}
         What a row is.
-    task : "classification" or "regression", optional
+    task : "classification", "regression" or "ranking", optional
         What is to be predicted; read off the labels when not given.
     origin : array of str of shape (n,), optional
         The domain that each row came from, when several were stacked.
@@ -109,7 +111,7 @@ class Domain:
             if self.task is None and self.n_labelled:
                 object.__setattr__(self, "task", task_of(self.labels))
         if self.task is not None and self.task not in TASKS:
-            raise InputError(f"task must be 'classification' or 'regression', not {self.task!r}")
+            raise InputError(f"task must be 'classification', 'regression' or 'ranking', not {self.task!r}")
         if self.task == "regression" and self.n_labelled and self.labels.dtype.kind not in "fiub":
             raise InputError(f"{self.name}: the labels are not numbers; regression needs numbers")
 

@@ -26,7 +26,7 @@ from headstart.fitting import Predictor, is_linear, is_plain, takes_weights
 #: Arrays and parts that a printed knowledge names.
 SHOWN = 8
 #: What rows may be, as it is said in a message.
-CALLED = {"table": "a table", "facts": "facts", "graph": "a graph"}
+CALLED = {"table": "a table", "facts": "facts", "graph": "a graph", "ratings": "ratings"}
 STEPS = ("learn the source task", "extract knowledge", "carry it over", "learn the target task")
 
 

@@ -30,7 +30,8 @@ class TargetOnly(Method):
         source_rows=False,
         learner="any",
         prepared_on="target",
-        reads=("table", "facts", "graph"),
+        tasks=("classification", "regression", "ranking"),
+        reads=("table", "facts", "graph", "ratings"),
     )
 
     def learn_source(self, source: Domain, learner: Any) -> None:
