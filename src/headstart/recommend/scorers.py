@@ -42,8 +42,11 @@ def scores_of(scorer: Scorer, history: csr_matrix, users: np.ndarray) -> np.ndar
     return products(scorer.queries(history, users), scorer.item_vectors, scorer.item_bias)
 
 
-def products(queries: Any, item_vectors: Any, item_bias: np.ndarray) -> np.ndarray:
+def products(queries: Any, item_vectors: Any, item_bias: np.ndarray | float) -> np.ndarray:
     """Return queries @ items.T + bias, dense, shape (n, m)."""
+    if isinstance(queries, Beside):
+        blocks = [products(q, V, 0.0) for q, V in zip(queries.parts, item_vectors.parts, strict=True)]
+        return np.asarray(sum(blocks) + item_bias, dtype=np.float32)
     found = queries @ item_vectors.T
     found = found.toarray() if issparse(found) else np.asarray(found)
     return np.asarray(found + item_bias, dtype=np.float32)
@@ -86,3 +89,23 @@ class Neighbors:
     def queries(self, history: csr_matrix, users: np.ndarray) -> csr_matrix:
         """Return the histories."""
         return history
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """Blocks of queries, or of items, that stand side by side; some may be sparse.
+
+    >>> both = Beside((np.ones((2, 3)), csr_matrix(np.eye(2))))
+    >>> both.shape, both[[1]].shape, float(products(both, both, np.zeros(2))[0, 1])
+    ((2, 5), (1, 5), 3.0)
+    """
+
+    parts: tuple[Any, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and columns of all blocks."""
+        return int(self.parts[0].shape[0]), sum(int(part.shape[1]) for part in self.parts)
+
+    def __getitem__(self, index: Any) -> Beside:
+        return Beside(tuple(part[index] for part in self.parts))
