@@ -209,5 +209,3 @@ class CrossDomainMethod(Method):
     def explain(self, user: Any, item: Any, domain: str | None = None, k: int = 5) -> Any:
         """Return which events led to an item; see `Recommender.explain`."""
         return self.recommender(domain).explain(user, item, k)
-
-

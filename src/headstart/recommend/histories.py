@@ -93,7 +93,10 @@ class Histories:
         return cls(users, tuple(names), tuple(items), matrix, parts[-1].task == "regression", shared)
 
     def __repr__(self) -> str:
-        sizes = [f"{name} {len(ids):,} item{'s' * (len(ids) != 1)}" for name, ids in zip(self.domains, self.items, strict=True)]
+        sizes = [
+            f"{name} {len(ids):,} item{'s' * (len(ids) != 1)}"
+            for name, ids in zip(self.domains, self.items, strict=True)
+        ]
         return f"Histories({len(self.users):,} users; {', '.join(sizes)})"
 
     @property
@@ -208,7 +211,9 @@ def find_ids(known: np.ndarray, ids: Any) -> np.ndarray:
     if known.dtype.kind in "iu" and ids.dtype.kind not in "iu":
         text = ids.astype(str)
         whole = np.array([each.lstrip("-").isdigit() and len(each) < 19 for each in text.tolist()], dtype=bool)
-        numbers = np.array([int(each) if fine else 0 for each, fine in zip(text.tolist(), whole, strict=True)], np.int64)
+        numbers = np.array(
+            [int(each) if fine else 0 for each, fine in zip(text.tolist(), whole, strict=True)], np.int64
+        )
         return np.where(whole, find_ids(known, numbers), -1)
     if known.dtype.kind not in "iu":
         ids = ids.astype(str)

@@ -35,7 +35,9 @@ def conjugate_gradients(
 
 
 def implicit_half(C: csr_matrix, V: np.ndarray, X: np.ndarray, penalty: float, steps: int) -> np.ndarray:
-    r"""Improve X in :math:`\sum_{ij} (1 + c_{ij}) (\mathbb{1}[c_{ij} > 0] - x_i^\top v_j)^2 + \lambda \sum_i \|x_i\|^2`.
+    r"""Improve X towards the minimiser of a sum over all pairs, those without an event too.
+
+    .. math:: \sum_{ij} (1 + c_{ij}) (\mathbb{1}[c_{ij} > 0] - x_i^\top v_j)^2 + \lambda \sum_i \|x_i\|^2
 
     Hu, Koren, Volinsky: Collaborative Filtering for Implicit Feedback Datasets. ICDM 2008; with conjugate gradients,
     Takacs, Pilaszy, Tikk: Applications of the Conjugate Gradient Method for Implicit Feedback. RecSys 2011.
@@ -84,7 +86,9 @@ def implicit_solution(C: csr_matrix, V: np.ndarray, penalty: float, centre: np.n
 def explicit_solution(
     R: csr_matrix, V: np.ndarray, penalty: float, weight: np.ndarray | None = None, centre: np.ndarray | None = None
 ) -> np.ndarray:
-    r"""Return the minimiser of :math:`\sum_{ij} w_j (r_{ij} - x_i^\top v_j)^2 + \lambda n_i \|x_i - c_i\|^2` over the given r.
+    r"""Return the minimiser of a sum over the ratings that are given, shape (n, d).
+
+    .. math:: \sum_{ij} w_j (r_{ij} - x_i^\top v_j)^2 + \lambda \sum_i n_i \|x_i - c_i\|^2
 
     :math:`n_i` is the number of ratings of the row (Zhou et al.: Large-Scale Parallel Collaborative Filtering for
     the Netflix Prize. AAIM 2008). Rows without a rating get their centre, or zero.

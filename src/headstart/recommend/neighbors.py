@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags_array
+from scipy.sparse import csr_matrix
 
-from headstart.method import Family
+from headstart.errors import NeedsError
+from headstart.method import Family, Needs
 from headstart.recommend.base import Arrived, CrossDomainMethod, RatingLearner
 from headstart.recommend.histories import Histories
 from headstart.recommend.scorers import Neighbors
@@ -64,6 +66,7 @@ class CrossDomainItemKNN(CrossDomainMethod):
     """
 
     family: ClassVar[Family] = Family.INSTANCES
+    needs: ClassVar[Needs] = replace(CrossDomainMethod.needs, tasks=("ranking",))
 
     def __init__(self, shrink: float = 0.0) -> None:
         self.shrink = shrink
@@ -74,7 +77,17 @@ class CrossDomainItemKNN(CrossDomainMethod):
 
 
 def likeness(histories: Histories, shrink: float) -> Neighbors:
-    """Return how like each target item is to every item; of ratings, the weighted mean of what they are above the mean."""
+    """Return how like each target item is to every item.
+
+    Raises
+    ------
+    NeedsError
+        Of ratings: common users say what goes together, not how it is rated.
+    """
+    if histories.explicit:
+        raise NeedsError(
+            "item neighbours are for what happened, not for ratings; take EmbeddingMapping or CollectiveMF"
+        )
     X = histories.matrix.copy()
     X.data = np.ones_like(X.data)
     counts = np.asarray(X.sum(axis=0)).ravel()
@@ -83,9 +96,7 @@ def likeness(histories: Histories, shrink: float) -> Neighbors:
     scale = np.sqrt(counts[span][common.row] * counts[common.col]) + shrink
     W = csr_matrix((common.data / np.maximum(scale, 1e-9), (common.row, common.col)), shape=common.shape)
     # An item says nothing about itself.
-    own = csr_matrix(
-        (np.ones(W.shape[0]), (np.arange(W.shape[0]), np.arange(span.start, span.stop))), shape=W.shape
-    )
+    own = csr_matrix((np.ones(W.shape[0]), (np.arange(W.shape[0]), np.arange(span.start, span.stop))), shape=W.shape)
     W = csr_matrix(W - W.multiply(own), dtype=np.float32)
     W.eliminate_zeros()
     return Neighbors(W, np.zeros(W.shape[0], dtype=np.float32))

@@ -74,7 +74,7 @@ class Ratings:
         InputError
             When there is none, they differ in number, or an id is missing.
         """
-        users, items = as_ids(users, "user"), as_ids(items, "item")
+        users, items = as_ids(users, "user", domain), as_ids(items, "item", domain)
         if len(users) != len(items):
             raise InputError(f"{domain}: {len(users)} users but {len(items)} items; a row has one of each")
         if shared not in SHARED:
@@ -134,7 +134,7 @@ class Ratings:
         )
 
 
-def as_ids(ids: Any, what: str) -> np.ndarray:
+def as_ids(ids: Any, what: str, where: str = "ratings") -> np.ndarray:
     """Bring ids into an array of whole numbers or of text, shape (n,).
 
     Raises
@@ -151,15 +151,15 @@ def as_ids(ids: Any, what: str) -> np.ndarray:
 
     ids = np.asarray(ids.to_numpy() if hasattr(ids, "to_numpy") else ids)
     if ids.ndim != 1 or not len(ids):
-        raise InputError(f"{what} ids must be one column with a row at least, not of shape {ids.shape}")
+        raise InputError(f"{where}: {what} ids must be one column with a row at least, not of shape {ids.shape}")
     lost = pd.isna(ids)
     if lost.any():
-        raise InputError(f"row {int(np.flatnonzero(lost)[0]) + 1}: the {what} id is missing")
+        raise InputError(f"{where}: row {int(np.flatnonzero(lost)[0]) + 1}: the {what} id is missing")
     if ids.dtype.kind in "iu":
         return ids.astype(np.int64)
     if ids.dtype.kind == "f":
         if (ids != np.round(ids)).any():
-            raise InputError(f"{what} ids are whole numbers or text, not {ids[ids != np.round(ids)][0]}")
+            raise InputError(f"{where}: {what} ids are whole numbers or text, not {ids[ids != np.round(ids)][0]}")
         return ids.astype(np.int64)
     if ids.dtype.kind == "O" and all(isinstance(each, int | np.integer) for each in ids.tolist()):
         return ids.astype(np.int64)
@@ -259,14 +259,16 @@ def ratings_domain(
     name: str = "target",
 ) -> Domain:
     """Return one domain of ratings; see `ratings_domains`."""
-    users, items = as_ids(rows[user], f"{name}: user"), as_ids(rows[item], f"{name}: item")
+    users, items = as_ids(rows[user], "user", name), as_ids(rows[item], "item", name)
     when = None if time is None else _numbers(rows[time], f"{name}: {time}")
     given = None if rating is None else _numbers(rows[rating], f"{name}: {rating}")
     if given is not None and scale is not None:
         off = (given < scale[0]) | (given > scale[1])
         if off.any():
             at = int(np.flatnonzero(off)[0])
-            raise InputError(f"{name}: row {at + 1}: the rating {given[at]:g} is not on the scale of {scale[0]:g} to {scale[1]:g}")
+            raise InputError(
+                f"{name}: row {at + 1}: the rating {given[at]:g} is not on the scale of {scale[0]:g} to {scale[1]:g}"
+            )
     kept = latest(users, items, given, when, name)
     X = Ratings.of(
         users[kept], items[kept], name, None if when is None else when[kept], shared=shared, held_out=held_out
@@ -318,7 +320,9 @@ def ratings_of(rows: Any, name: str) -> Ratings:
     """Return rows as ratings, from a domain or as they are; refuse what is none."""
     X = rows.X if isinstance(rows, Domain) else rows
     if not isinstance(X, Ratings):
-        raise InputError(f"{name} takes ratings, not {type(X).__name__}; make them with headstart.recommend.ratings_domains")
+        raise InputError(
+            f"{name} takes ratings, not {type(X).__name__}; make them with headstart.recommend.ratings_domains"
+        )
     return X
 
 

@@ -82,7 +82,9 @@ class Recommender:
     name: str = "recommender"
 
     def __repr__(self) -> str:
-        return f"Recommender({self.name}; {len(self.histories.users):,} users, {len(self.items):,} items of {self.target})"
+        return (
+            f"Recommender({self.name}; {len(self.histories.users):,} users, {len(self.items):,} items of {self.target})"
+        )
 
     @property
     def target(self) -> str:
@@ -253,7 +255,7 @@ class Recommender:
             own = S[np.arange(len(index)), columns.clip(0)][:, None]
             r, c = seen.nonzero()
             S[r, c] = -np.inf
-            better, equal = (S > own).sum(axis=1), (S == own).sum(axis=1)
+            better, equal = (own < S).sum(axis=1), (own == S).sum(axis=1)
             # The row's own item is one of the equal ones, unless it was seen before.
             itself = ~np.asarray(seen[np.arange(len(index)), columns.clip(0)]).ravel().astype(bool)
             ranks = 1 + better + (equal - itself) / 2
@@ -282,11 +284,9 @@ class Recommender:
     def _histories_of(self, users: Any) -> tuple[csr_matrix, np.ndarray]:
         """Return histories, shape (n, columns), and positions of the users, -1 for guests and unknown ones."""
         if any(isinstance(user, Guest) for user in users):
-            rows = [
-                user.history if isinstance(user, Guest) else self._histories_of([user])[0] for user in users
-            ]
-            at = [-1 if isinstance(user, Guest) else int(self.histories.positions([user])[0]) for user in users]
-            return vstack(rows).tocsr(), np.array(at)
+            rows = [user.history if isinstance(user, Guest) else self._histories_of([user])[0] for user in users]
+            places = [-1 if isinstance(user, Guest) else int(self.histories.positions([user])[0]) for user in users]
+            return vstack(rows).tocsr(), np.array(places)
         at = self.histories.positions(users)
         history = self.histories.matrix[at.clip(0)]
         if (at < 0).any():

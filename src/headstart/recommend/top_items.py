@@ -46,7 +46,9 @@ def top_items(
         if left_out is not None:
             rows, columns = left_out[block].nonzero()
             S[rows, columns] = -np.inf
-        best = np.argpartition(-S, min(k, m) - 1, axis=1)[:, : min(k, m)] if k < m else np.tile(np.arange(m), (len(S), 1))
+        best = (
+            np.argpartition(-S, min(k, m) - 1, axis=1)[:, : min(k, m)] if k < m else np.tile(np.arange(m), (len(S), 1))
+        )
         found = np.take_along_axis(S, best, axis=1)
         order = np.lexsort((best, -found), axis=1)[:, :k]
         best, found = np.take_along_axis(best, order, axis=1), np.take_along_axis(found, order, axis=1)
