@@ -8,7 +8,8 @@ from sklearn.base import clone
 
 from headstart.method import Family
 from headstart.recommend.base import Arrived, CrossDomainMethod
-from headstart.recommend.factorization import Factors, MatrixFactorization
+from headstart.recommend.factorization import MatrixFactorization
+from headstart.recommend.scorers import Scorer
 
 
 class CollectiveMF(CrossDomainMethod):
@@ -51,7 +52,7 @@ class CollectiveMF(CrossDomainMethod):
             return None
         return f"factorises all domains together, and {type(learner).__name__} does not; take MatrixFactorization"
 
-    def scorer(self, arrived: Arrived, learner: Any) -> Factors:
+    def scorer(self, arrived: Arrived, learner: Any) -> Scorer:
         """Factorise all domains together."""
         histories = arrived.histories
         weights = dict.fromkeys(histories.sources, self.source_weight)

@@ -85,9 +85,7 @@ def likeness(histories: Histories, shrink: float) -> Neighbors:
         Of ratings: common users say what goes together, not how it is rated.
     """
     if histories.explicit:
-        raise NeedsError(
-            "item neighbours are for what happened, not for ratings; take EmbeddingMapping or CollectiveMF"
-        )
+        raise NeedsError("item neighbours are for events, not for ratings; take EmbeddingMapping or CollectiveMF")
     X = histories.matrix.copy()
     X.data = np.ones_like(X.data)
     counts = np.asarray(X.sum(axis=0)).ravel()
