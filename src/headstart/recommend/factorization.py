@@ -112,7 +112,7 @@ class MatrixFactorization(RatingLearner):
     ----------
     n_factors : int, default 64
     penalty : float, optional
-        lambda; by default 50 of events, 0.05 of ratings.
+        lambda; by default 50 of events, 0.1 of ratings.
     alpha : float, default 20
         How much more an event counts than one that did not happen; for events only.
     iterations : int, default 15
@@ -162,7 +162,7 @@ class MatrixFactorization(RatingLearner):
                 histories.things,
                 weight,
                 self.n_factors,
-                0.05 if self.penalty is None else self.penalty,
+                0.1 if self.penalty is None else self.penalty,
                 self.iterations,
                 self.random_state,
             )
