@@ -337,19 +337,17 @@ class Recommender:
 
     def _how(self, history: csr_matrix) -> list[str]:
         """Say what scores come from, user by user."""
-        span = self.histories.span(self.target)
-        here = np.diff(history[:, span].indptr) > 0
+        ends = np.cumsum([len(ids) for ids in self.histories.items])
         texts = []
         for row in range(history.shape[0]):
             columns = history.indices[history.indptr[row] : history.indptr[row + 1]]
             if not len(columns):
                 texts.append(f"{FALLBACK[self.histories.explicit]}, for want of a history")
-            elif here[row]:
-                texts.append(f"history in {self.target}")
-            else:
-                ends = np.cumsum([len(ids) for ids in self.histories.items])
-                names = {self.histories.domains[i] for i in np.searchsorted(ends, columns, side="right").tolist()}
-                texts.append(f"history in {' and '.join(sorted(names))}, carried to {self.target}")
+                continue
+            places = np.unique(np.searchsorted(ends, columns, side="right"))
+            names = " and ".join(self.histories.domains[i] for i in places.tolist())
+            carried = "" if places[-1] == len(ends) - 1 else f", carried to {self.target}"
+            texts.append(f"history in {names}{carried}")
         return texts
 
     def _item_at(self, item: Any) -> int:
