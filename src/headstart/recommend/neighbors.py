@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags_array
+from scipy.sparse import csr_matrix
 
-from headstart.method import Family
+from headstart.domain import Task
+from headstart.method import Family, Needs
 from headstart.recommend.base import Arrived, CrossDomainMethod, RatingLearner
 from headstart.recommend.histories import Histories
 from headstart.recommend.scorers import Neighbors
@@ -34,6 +36,8 @@ class ItemKNN(RatingLearner):
     >>> ItemKNN().fit(likes).recommender_.recommend(3).items.tolist()
     ['b', 'c']
     """
+
+    tasks: ClassVar[tuple[Task, ...]] = ("ranking",)
 
     def __init__(self, shrink: float = 0.0) -> None:
         self.shrink = shrink
@@ -64,6 +68,9 @@ class CrossDomainItemKNN(CrossDomainMethod):
     """
 
     family: ClassVar[Family] = Family.INSTANCES
+    # Its scores order items and are no ratings.
+    needs: ClassVar[Needs] = replace(CrossDomainMethod.needs, tasks=("ranking",))
+    least_shared: ClassVar[int] = 1
 
     def __init__(self, shrink: float = 0.0) -> None:
         self.shrink = shrink
@@ -83,9 +90,7 @@ def likeness(histories: Histories, shrink: float) -> Neighbors:
     scale = np.sqrt(counts[span][common.row] * counts[common.col]) + shrink
     W = csr_matrix((common.data / np.maximum(scale, 1e-9), (common.row, common.col)), shape=common.shape)
     # An item says nothing about itself.
-    own = csr_matrix(
-        (np.ones(W.shape[0]), (np.arange(W.shape[0]), np.arange(span.start, span.stop))), shape=W.shape
-    )
+    own = csr_matrix((np.ones(W.shape[0]), (np.arange(W.shape[0]), np.arange(span.start, span.stop))), shape=W.shape)
     W = csr_matrix(W - W.multiply(own), dtype=np.float32)
     W.eliminate_zeros()
     return Neighbors(W, np.zeros(W.shape[0], dtype=np.float32))
