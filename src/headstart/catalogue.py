@@ -94,6 +94,9 @@ ENTRIES = (
     Entry("inductive-links", "InductiveLinks", "headstart.relations"),
     Entry("graph-transfer", "GraphTransfer", "headstart.relations", standard=True),
     Entry("adversarial-graph-transfer", "AdversarialGraphTransfer", "headstart.relations"),
+    Entry("collective-mf", "CollectiveMF", "headstart.recommend", standard=True),
+    Entry("embedding-mapping", "EmbeddingMapping", "headstart.recommend", standard=True),
+    Entry("cross-domain-item-knn", "CrossDomainItemKNN", "headstart.recommend", standard=True),
     Entry("blend", "Blend", "headstart.blend", standard=True),
     Entry("linear-probe", "LinearProbe", "headstart.models.fine_tuning"),
     Entry("fine-tune", "FineTune", "headstart.models.fine_tuning"),
@@ -203,7 +206,7 @@ def standard_names(different: bool = False, reads: str = "table") -> list[str]:
     different : bool
         Source and target have different columns. Few methods can work then, so all of them are tried, beside the
         baselines.
-    reads : {"table", "facts", "graph"}
+    reads : {"table", "facts", "graph", "ratings"}
         What the rows are.
 
     Examples

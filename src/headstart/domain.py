@@ -149,6 +149,16 @@ class Domain:
         """The distinct known labels, sorted."""
         return np.unique(self.labels)
 
+    @property
+    def clusters(self) -> np.ndarray | None:
+        """Whose each row is, as numbers from 0, where several rows may be one user's; an interval then counts users."""
+        return getattr(self.X, "clusters", None)
+
+    @property
+    def held_together(self) -> np.ndarray | None:
+        """What each row is held out together with, as numbers from 0, where rows are not held out one by one."""
+        return getattr(self.X, "groups", None) if self.modality == "ratings" else None
+
     def rows(self, index: np.ndarray) -> Domain:
         """Return the domain of the rows at `index` (positions or a mask), in that order."""
         return replace(

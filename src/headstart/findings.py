@@ -40,6 +40,8 @@ from headstart.evidence import (
     reliability,
     sliced_gains,
 )
+from headstart.evidence.grouped_interval import group_means
+from headstart.evidence.recommendation import Recommendation, activity, recommendation_of
 from headstart.evidence.structure import Structure, structure_of
 from headstart.method import Family
 
@@ -81,6 +83,8 @@ class Findings:
         What each of several sources was worth.
     relations : Structure or None
         Which predicate took which part, and the clauses before and after.
+    recommendation : Recommendation or None
+        Of ratings: who and what stands in each domain, and what some users are recommended, and why.
     """
 
     slices: list[SliceGain] = field(default_factory=list)
@@ -96,6 +100,7 @@ class Findings:
     labels: LabelTable | None = None
     sources: SourceValues | None = None
     relations: Structure | None = None
+    recommendation: Recommendation | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the findings in plain types, by the names that they have in result.json."""
@@ -114,6 +119,7 @@ class Findings:
                 "sources": _told(self.sources),
             },
             "relations": _told(self.relations),
+            "recommendation": _told(self.recommendation),
         }
 
 
@@ -148,6 +154,8 @@ def look_inside(run: Judged, announce: Callable[[int, int], None] = lambda done,
 
     Where a network was trained, only those are drawn that take no further training.
     """
+    if run.target.modality == "ratings":
+        return look_at_ratings(run)
     found = Findings(
         slices=sliced_gains(*run.utilities, slices_in(run.scored, run.shift)),
         power=power_of(run.gain),
@@ -169,6 +177,30 @@ def look_inside(run: Judged, announce: Callable[[int, int], None] = lambda done,
         found = step(found)
     announce(len(steps), len(steps))
     return found
+
+
+def look_at_ratings(run: Judged) -> Findings:
+    """Draw findings from a run on ratings: gains by how much is known of a user, and examples of what is recommended.
+
+    In the slices a user is one row, for a user's rows are no independent observations.
+    """
+    clusters = run.scored.clusters
+    assert clusters is not None  # noqa: S101  (rows of ratings are users')
+    alone, helped = (group_means(np.atleast_2d(u).mean(axis=0), clusters) for u in run.utilities)
+    users = np.unique(run.scored.X.users)
+    columns = {}
+    if run.test is not None:
+        columns[f"rows in {run.target.name}"] = activity(users, run.target)
+    elif run.target.held_together is None:
+        columns[f"other rows in {run.target.name}"] = activity(users, run.target, less=1)
+    if run.source is not None and run.source.X.shared in ("users", "both"):
+        columns[f"rows in {run.source.name}"] = activity(users, run.source)
+    predictor = run.delivered.fit(run.target).recommender
+    return Findings(
+        slices=sliced_gains(alone, helped, columns),
+        power=power_of(run.gain),
+        recommendation=recommendation_of(predictor, run.source, run.target, run.random_state),
+    )
 
 
 def slices_in(rows: Domain, shift: Shift | None) -> dict[str, Any]:

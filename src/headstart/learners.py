@@ -16,14 +16,22 @@ LEARNERS: dict[Task, tuple[str, ...]] = {
 OF_WORLDS = {
     "facts": ("headstart.relations", "RelationalBoosting"),
     "graph": ("headstart.relations", "GraphClassifier"),
+    "ratings": ("headstart.recommend", "MatrixFactorization"),
+}
+#: Learners of such rows by name, where there is a choice.
+NAMED_OF_WORLDS = {
+    "ratings": {
+        "matrix-factorization": ("headstart.recommend", "MatrixFactorization"),
+        "item-knn": ("headstart.recommend", "ItemKNN"),
+    },
 }
 
 
 def make_learner(learner: Any, task: Task, random_state: int, modality: str = "table") -> Any:
     """Return a learner by name ("logistic", "svm", ...), or the estimator given; "auto" is the task's first.
 
-    Where a learner has a `random_state` and it is not set, it is set. Examples of facts and nodes of a graph have
-    learners of their own, which "auto" stands for.
+    Where a learner has a `random_state` and it is not set, it is set. Examples of facts, nodes of a graph and ratings
+    have learners of their own, which "auto" stands for; of ratings there is also "item-knn".
 
     Raises
     ------
@@ -33,11 +41,15 @@ def make_learner(learner: Any, task: Task, random_state: int, modality: str = "t
     from sklearn.base import clone, is_classifier, is_regressor
 
     if modality in OF_WORLDS and isinstance(learner, str):
-        if learner != "auto":
-            raise InputError(f"{learner} is for tables; of {modality} the learner is 'auto', or an estimator for them")
-        module, name = OF_WORLDS[modality]
+        named = {"auto": OF_WORLDS[modality], **NAMED_OF_WORLDS.get(modality, {})}
+        if learner not in named:
+            known = " or ".join(repr(name) for name in named)
+            raise InputError(f"{learner} is no learner of {modality}; take {known}, or an estimator for them")
+        module, name = named[learner]
         learner = getattr(import_module(module), name)()
-    if isinstance(learner, str):
+    if modality == "ratings":
+        _require_recommender(learner, task)
+    elif isinstance(learner, str):
         name = LEARNERS[task][0] if learner == "auto" else learner
         if name not in LEARNERS[task]:
             raise InputError(unknown_name(f"{task} learner", name, LEARNERS[task]))
@@ -51,6 +63,19 @@ def make_learner(learner: Any, task: Task, random_state: int, modality: str = "t
         if value is None and (name == "random_state" or name.endswith("__random_state"))
     }
     return learner.set_params(**unset)
+
+
+def _require_recommender(learner: Any, task: Task) -> None:
+    from headstart.recommend import RatingLearner
+
+    if not isinstance(learner, RatingLearner):
+        raise InputError(
+            f"{type(learner).__name__} does not learn from ratings; take 'auto', or one of headstart.recommend"
+        )
+    if task not in learner.tasks:
+        raise InputError(
+            f"{type(learner).__name__} orders items and tells no ratings; take 'auto', or leave ratings out"
+        )
 
 
 def _named(name: str, task: Task) -> Any:

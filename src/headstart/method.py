@@ -132,6 +132,10 @@ class Method(BaseEstimator, ABC):
         """Say what keeps the method from working with a learner, where `needs` has no word for it; None if nothing."""
         return None
 
+    def lacks(self, source: Domain, target: Domain) -> str | None:
+        """Say what is not in these domains though the method lives on it, where `needs` has no word for it."""
+        return None
+
     @abstractmethod
     def learn_source(self, source: Domain, learner: Any) -> Any:
         """Step 1: learn the source task; return what was learned."""

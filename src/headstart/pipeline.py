@@ -228,6 +228,7 @@ def learn(
     sources = [source] if isinstance(source, Domain) else list(source)
     read = _read(sources, model, progress)
     *others, last = read.domains
+    _require_no_ratings(last)
     world = last.modality if last.modality in WORLDS else "table"
     aligned = in_worlds(others, last, []) if world in WORLDS else align(others, last)
     merged = stack([*aligned.sources, aligned.target])
@@ -276,6 +277,7 @@ def carry(
     Result
         Without a shift: the source rows are not here to compare with.
     """
+    _require_no_ratings(target)
     parcel = knowledge if isinstance(knowledge, Parcel) else read_parcel(knowledge, make)
     plan = parcel.plan
     _require_domains([], target, test)
@@ -432,6 +434,15 @@ def _require_travelling(method: Method, allow_source_rows: bool) -> None:
     elif needs.source_rows or not needs.source_labels:
         why = "needs the source rows at the target" if needs.source_rows else "takes nothing from the source"
         raise InputError(f"{name} {why}; methods whose knowledge can travel: {', '.join(travelling_names())}")
+
+
+def _require_no_ratings(domain: Domain) -> None:
+    """Refuse ratings where knowledge is to travel: a recommender needs the histories of the source's users."""
+    if domain.modality == "ratings":
+        raise InputError(
+            f"{domain.name}: holds ratings, and what recommends across domains are the histories of users, who would "
+            "travel with them; bring both domains to one place and use run"
+        )
 
 
 def _is_different(parcel: Parcel, target: Domain, spaces: str) -> bool:

@@ -192,6 +192,11 @@ def prediction_table(model: Model, rows: Any, domain: Domain | None = None) -> p
         known = np.full(len(domain), None, dtype=object)
         known[domain.labelled] = domain.labels.tolist()
         table["label"] = known
+    if domain is not None and domain.modality == "ratings":
+        table |= {"user": domain.X.users, "item": domain.X.items}
+        table["rating"] = table.pop("label", None)
+        if domain.task == "ranking":
+            del table["rating"]
     if domain is not None and domain.modality == "facts":
         table |= {f"argument {i + 1}": column for i, column in enumerate(domain.X.constants.T)}
     table["prediction"] = predicted

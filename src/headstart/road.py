@@ -137,7 +137,7 @@ class Road:
                 gain = trial.gain_of_choice()
             else:
                 scored, utilities = test, self._utilities_on(test, alone.fit(target), transfer.fit(target))
-                gain = gain_on_rows(self.metric, *utilities, self._how_on(test))
+                gain = gain_on_rows(self.metric, *utilities, self._how_on(test), test.clusters)
             decision = decide(gain, choice, self.guard)
             curve = self._curve(alone, transfer, target, test)
             judged = Judged(
@@ -256,6 +256,9 @@ class Road:
         return self.metric.utility(alone, test, test.labels), self.metric.utility(transfer, test, test.labels)
 
     def _how_on(self, test: Domain) -> str:
+        if test.clusters is not None:
+            users = int(test.clusters.max()) + 1
+            return f"{len(test)} test rows of {users} users, never used to learn or choose; paired interval over users"
         interval = "adjusted Wald interval" if self.metric.name == "accuracy" else "paired interval"
         return f"{len(test)} labelled test rows, never used to learn or choose; {interval} over rows"
 

@@ -64,10 +64,11 @@ def choose_unproven(
         sentence = _sentence(plan, target, why, f"{able[0].name} is the only candidate", able[0], able[0])
         found = _findings(able[0], source, target, None, random_state)
         return Unproven(able[0].name, sentence, metric, findings=found)
-    if plan.different:
+    if plan.different or target.modality == "ratings":
         # Source rows can't be weighted to look like the target's: that takes shared columns.
         raise InputError(
-            f"{target.name} {why}, and between different columns methods can't be compared without; name one of "
+            f"{target.name} {why}, and {'of ratings' if target.modality == 'ratings' else 'between different columns'} "
+            "methods can't be compared without; name one of "
             f"{listed([c.name for c in able], 12)} with methods=[...] (--method)"
         )
     able.sort(key=lambda entry: entry.name != "source-only")

@@ -163,9 +163,8 @@ def shortlist(
     wanted.sort(key=lambda method: name_of(method) != TARGET_ONLY)
     chosen, left_out = [], {}
     for method in wanted:
-        lack = unmet_needs(
-            method, learner, task=plan.task, source=source, target=target, different=plan.different
-        ) or no_pair_shared(method, source, target)
+        lack = unmet_needs(method, learner, task=plan.task, source=source, target=target, different=plan.different)
+        lack = lack or no_pair_shared(method, source, target) or method.lacks(source, target)
         if lack is None:
             try:
                 made = candidate(method, learner, source, plan, announce)

@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 
 from headstart.choose.candidates import TARGET_ONLY, Candidate
 from headstart.choose.kept import Kept
-from headstart.choose.splits import folds_of
+from headstart.choose.splits import folds_of, folds_of_groups
 from headstart.choose.trial import Trial
 from headstart.domain import Domain, stack
 from headstart.evidence.gain import Metric
@@ -150,7 +150,15 @@ class _Run:
         self.labelled, self.rest = target.labelled_rows(), target.rows(~target.labelled)
         classes = target.task == "classification"
         labels = self.labelled.labels
-        self.of_rows = np.stack([folds_of(labels, folds, [random_state, r], classes=classes) for r in range(repeats)])
+        together = self.labelled.held_together
+        self.of_rows = np.stack(
+            [
+                folds_of(labels, folds, [random_state, r], classes=classes)
+                if together is None
+                else folds_of_groups(together, folds, [random_state, r])
+                for r in range(repeats)
+            ]
+        )
         self.n_folds = int(self.of_rows.max()) + 1
         self.scores = np.full((len(candidates), repeats, len(self.labelled)), np.nan)
         self.took: list[list[float]] = [[] for _ in candidates]
@@ -220,7 +228,7 @@ class _Run:
         candidates = [self.candidates[c] for c in whole]
         names = [candidate.name for candidate in candidates]
         took = [float(np.mean(self.took[c])) for c in whole]
-        trial = Trial(names, scores, self.of_rows[:repeats], took, self.metric)
+        trial = Trial(names, scores, self.of_rows[:repeats], took, self.metric, self.labelled.clusters)
         return Searched(trial, candidates, dict(zip(names, in_repeat.sum(axis=1).tolist(), strict=True)), self.left_out)
 
     def _score(self, tasks: list[tuple[int, int, int]]) -> None:

@@ -32,6 +32,20 @@ def folds_of(labels: np.ndarray, folds: int, seed: Any, *, classes: bool) -> np.
     return of_row
 
 
+def folds_of_groups(groups: np.ndarray, folds: int, seed: Any) -> np.ndarray:
+    """Return the fold (0, 1, ...) of each row, where the rows of a group are held out together.
+
+    Groups are dealt out in turn, whatever their size.
+
+    >>> folds_of_groups(np.array([0, 0, 1, 1, 2, 2]), 3, 0).tolist()
+    [1, 1, 2, 2, 0, 0]
+    """
+    names, at = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        raise InputError("cross-validation needs rows of two users or more to hold out some; hold out rows instead")
+    return folds_of(names, folds, seed, classes=False)[at]
+
+
 class TargetKFold(BaseCrossValidator):
     """Folds over the labelled target rows; source rows and unlabelled rows are always learned from, never scored.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.choose.rule import SUREST, choose_by
 from headstart.evidence.gain import Gain, Metric, cross_validated_gain
+from headstart.evidence.grouped_interval import group_means
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,9 @@ class Trial:
     seconds : list of float
         Mean time of one fit and its scoring.
     metric : Metric
+    clusters : array of shape (rows,), optional
+        Whose each row is, as numbers from 0. A user then counts once, however many rows are held out in however many
+        folds: scores are means of users' means, and the interval is over users.
     """
 
     names: list[str]
@@ -32,6 +36,7 @@ class Trial:
     folds: np.ndarray
     seconds: list[float]
     metric: Metric
+    clusters: np.ndarray | None = None
 
     @property
     def n_folds(self) -> int:
@@ -41,10 +46,22 @@ class Trial:
     @property
     def how(self) -> str:
         """Say how the gain was measured."""
+        if self.clusters is not None:
+            return (
+                f"{len(self.folds)} x {self.n_folds}-fold cross-validation on {self.folds.shape[1]} labelled target "
+                f"rows of {int(self.clusters.max()) + 1} users, {self._held_out}; interval over users"
+            )
         return (
             f"{len(self.folds)} x {self.n_folds}-fold cross-validation on {self.folds.shape[1]} labelled target "
             "rows, interval over rows"
         )
+
+    @property
+    def _held_out(self) -> str:
+        assert self.clusters is not None  # noqa: S101  (asked for where rows are of users)
+        first = np.unique(self.clusters, return_index=True)[1]
+        whole = (self.folds == self.folds[:, first][:, self.clusters]).all()
+        return "all rows of a user held out together" if whole else "rows held out one by one"
 
     def only(self, names: Sequence[str]) -> Trial:
         """Return the trial of these candidates, in this order."""
@@ -57,7 +74,10 @@ class Trial:
 
     def score(self, name: str) -> float:
         """Return a candidate's mean utility over all splits."""
-        return float(self._split_means(self.names.index(name)).mean())
+        c = self.names.index(name)
+        if self.clusters is not None:
+            return float(group_means(self.utilities[c].mean(axis=0), self.clusters).mean())
+        return float(self._split_means(c).mean())
 
     def utilities_of(self, name: str) -> np.ndarray:
         """Return a candidate's utilities, shape (repeats, rows)."""
@@ -69,7 +89,10 @@ class Trial:
 
     def _chosen(self, rows: np.ndarray) -> int:
         surest = self.names.index(SUREST) - 1 if SUREST in self.names else None
-        return 1 + choose_by(self.utilities[1:].mean(axis=1)[:, rows], surest)
+        utilities = self.utilities[1:].mean(axis=1)[:, rows]
+        if self.clusters is not None:
+            utilities = group_means(utilities, np.unique(self.clusters[rows], return_inverse=True)[1])
+        return 1 + choose_by(utilities, surest)
 
     def gain(self, name: str) -> Gain:
         """Return one candidate's gain over target-only, as if no other had been tried."""
@@ -99,4 +122,4 @@ class Trial:
         return np.array([u[held].mean() for u, held in zip(utilities, self._splits(), strict=True)])
 
     def _gain(self, transfer: np.ndarray, how: str) -> Gain:
-        return cross_validated_gain(self.metric, self.utilities[0], transfer, self.folds, how)
+        return cross_validated_gain(self.metric, self.utilities[0], transfer, self.folds, how, self.clusters)

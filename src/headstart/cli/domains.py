@@ -64,13 +64,21 @@ def read_all(
     test: str | None,
     *,
     domain_column: str | None,
+    ratings: dict[str, Any] | None = None,
     **reading: Any,
 ) -> tuple[list[Domain], Domain, Domain | None]:
     """Return sources, target and test rows (or None), from one file with a domain column or from a file each.
 
     Without a domain column, the sources are `sources` and all `files` but the target; the target is `target`, or
-    the last file. A folder of pictures is read like a file; in a folder of domains, names are those of its folders.
+    the last file. Where `ratings` says how, files are read as ratings. A folder of pictures is
+    read like a file; in a folder of domains, names are those of its folders.
     """
+    if ratings is not None:
+        from headstart.cli.ratings import read_ratings_domains
+
+        return read_ratings_domains(
+            files, sources, target, test, domain_column=domain_column, columns=ratings, other=reading
+        )
     of_facts = {key: reading.pop(key, None) for key in ("predicate", "source_predicate")}
     named = target is not None and Path(target).name == target
     if domain_column is None and len(files) == 1 and target is not None and named and (files[0] / target).is_dir():
@@ -168,7 +176,7 @@ def read_of(path: Path, domain: str | None, domain_column: str | None, **reading
     if domain is None:
         raise InputError("--domain-column needs the name of the domain to take")
     reading.pop("label_optional", None)
-    return _pick(read_domains(path, domain_column=domain_column, **reading), domain, domain_column, path)
+    return pick(read_domains(path, domain_column=domain_column, **reading), domain, domain_column, path)
 
 
 def _from_folder(
@@ -209,9 +217,9 @@ def _from_one_file(
     domains = read_domains(files[0], domain_column=domain_column, **reading)
     if target is None:
         raise InputError(f"--domain-column needs --target; column {domain_column!r} has {', '.join(domains)}")
-    chosen = _pick(domains, target, domain_column, files[0])
-    tested = None if test is None else _pick(domains, test, domain_column, files[0])
-    picked = [_pick(domains, name, domain_column, files[0]) for name in sources] or [
+    chosen = pick(domains, target, domain_column, files[0])
+    tested = None if test is None else pick(domains, test, domain_column, files[0])
+    picked = [pick(domains, name, domain_column, files[0]) for name in sources] or [
         domain for name, domain in domains.items() if name not in (target, test)
     ]
     if not picked:
@@ -219,7 +227,8 @@ def _from_one_file(
     return picked, chosen, tested
 
 
-def _pick(domains: dict[str, Domain], name: str, column: str, path: Path) -> Domain:
+def pick(domains: dict[str, Domain], name: str, column: str, path: Path) -> Domain:
+    """Return the domain of a name in a domain column."""
     if name not in domains:
         raise InputError(unknown_name(f"domain (in column {column!r})", name, domains, str(path)))
     return domains[name]

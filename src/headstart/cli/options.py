@@ -51,14 +51,16 @@ LearnerOption = Annotated[
     str,
     typer.Option(
         "--learner",
-        help="auto, logistic, ridge, svm, forest or boosting. auto: logistic or ridge regression.",
+        help="auto, logistic, ridge, svm, forest or boosting; of ratings auto or item-knn. auto: logistic or ridge "
+        "regression; of ratings matrix-factorization.",
     ),
 ]
 MetricOption = Annotated[
     str | None,
     typer.Option(
         "--metric",
-        help="accuracy or log-loss; mean-absolute-error or mean-squared-error. The first of each is the default.",
+        help="accuracy or log-loss; mean-absolute-error or mean-squared-error; of events without ratings NDCG@10, "
+        "hit-rate@10 or reciprocal-rank. The first of each is the default.",
         show_default=False,
     ),
 ]

@@ -11,6 +11,7 @@ import typer
 from headstart.cli import options as o
 from headstart.cli.domains import PictureOption, TextOption, read_one
 from headstart.cli.learn import require_new
+from headstart.cli.ratings import ItemOption, UserOption
 from headstart.domain import WORLDS
 from headstart.errors import InputError
 
@@ -35,6 +36,8 @@ def predict(
     category: o.CategoryOption = None,
     picture: PictureOption = None,
     text: TextOption = None,
+    user: UserOption = None,
+    item: ItemOption = None,
     pretrained: Annotated[
         str | None,
         typer.Option(
@@ -50,6 +53,8 @@ def predict(
 
     [bold]A table:[/bold] headstart predict out/model new.csv -o predictions.csv
 
+    [bold]Ratings:[/bold] headstart predict out/model new.csv, with columns user and item
+
     [bold]Pictures:[/bold] headstart predict out/model photos/new/*.jpg
     """
     if output is not None:
@@ -59,12 +64,20 @@ def predict(
     from headstart.store import staged_file
 
     loaded = load(model, model=pretrained)
-    domain = _rows(loaded, files, categories=category or (), picture=picture, text=text)
+    if loaded.card.get("rows") == "ratings":
+        domain = _pairs(loaded, files, user or "user", item or "item")
+    elif user is not None or item is not None:
+        raise InputError(f"{model}: is no model of ratings; leave --user and --item out")
+    else:
+        domain = _rows(loaded, files, categories=category or (), picture=picture, text=text)
     # Read once here: predictions and probabilities both take the features.
     table = prediction_table(loaded, loaded.features(domain))
     if domain.modality == "facts":
         for at, column in enumerate(domain.X.constants.T, 1):
             table.insert(at, f"argument {at}", column)
+    if domain.modality == "ratings":
+        table.insert(1, "user", domain.X.users)
+        table.insert(2, "item", domain.X.items)
     if domain.modality == "image":
         table.insert(1, "picture", domain.X[:, 0])
     if output is None:
@@ -73,6 +86,19 @@ def predict(
     with staged_file(output) as stage:
         table.to_csv(stage, index=False)
     typer.echo(f"{output}: {len(table)} predictions")
+
+
+def _pairs(model: Model, files: list[Path], user: str, item: str) -> Domain:
+    """Read users and items for which a recommender is to tell a rating, or a number that orders."""
+    from headstart.cli.ratings import table_of
+    from headstart.domain import Domain
+    from headstart.recommend import Ratings
+
+    if len(files) > 1:
+        raise InputError(f"the model takes one file of users and items, not {len(files)}")
+    table = table_of(files[0], {"user": user, "item": item})
+    histories = model.recommender.histories
+    return Domain(Ratings.of(table[user], table[item], histories.target, shared=histories.shared), name="new")
 
 
 def _rows(model: Model, files: list[Path], **reading: Any) -> Domain:

@@ -15,6 +15,16 @@ from headstart.cli.domains import (
     read_all,
 )
 from headstart.cli.progress import progress
+from headstart.cli.ratings import (
+    HoldOutOption,
+    ItemOption,
+    RatingOption,
+    ScaleOption,
+    SharedOption,
+    TimeOption,
+    UserOption,
+    columns_of,
+)
 from headstart.cli.show import deliver, require_free
 
 
@@ -51,6 +61,13 @@ def run(
     text: TextOption = None,
     predicate: PredicateOption = None,
     source_predicate: SourcePredicateOption = None,
+    user: UserOption = None,
+    item: ItemOption = None,
+    rating: RatingOption = None,
+    time: TimeOption = None,
+    shared: SharedOption = None,
+    hold_out: HoldOutOption = None,
+    scale: ScaleOption = None,
     model: ModelOption = None,
     spaces: o.SpacesOption = "auto",
     task: o.TaskOption = None,
@@ -110,6 +127,8 @@ def run(
 
     [bold]Graphs:[/bold] headstart run acm.mat dblp.mat, or folders with links.csv, attributes.csv and labels.csv
 
+    [bold]Ratings:[/bold] headstart run books.csv films.csv --user user --item item --rating rating
+
     [bold]Fine-tuning:[/bold] headstart run photos --source amazon --target webcam --model hf:FOLDER --strategy lp_ft
     """
     require_free(out, force)
@@ -119,6 +138,7 @@ def run(
         target,
         test,
         domain_column=domain_column,
+        ratings=columns_of(user, item, rating=rating, time=time, shared=shared, held_out=hold_out, scale=scale),
         label=label,
         task=task,
         categories=category or (),

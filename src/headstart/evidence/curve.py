@@ -12,7 +12,9 @@ from scipy.stats import t as student_t
 from sklearn.isotonic import isotonic_regression
 
 from headstart.domain import Domain, stack
+from headstart.errors import NeedsError
 from headstart.evidence.gain import Metric
+from headstart.evidence.grouped_interval import mean_over_groups
 from headstart.evidence.interval import LEVEL
 
 RESAMPLES = 999
@@ -93,12 +95,14 @@ def learning_curve(
     n_jobs: int = 1,
     random_state: int = 0,
     tick: Callable[[int, int], None] = lambda done, total: None,
-) -> Curve:
+) -> Curve | None:
     """Learn from more and more labelled target rows, with and without the source.
 
     Each draw orders the labelled rows at random (every class comes early, then in proportion) and learns from ever
     longer beginnings; what is not learned from is scored on. Without `test`, a fifth of the labelled rows is put
     aside for that in each draw; with it, its rows join the pool, so that the curve can go beyond the labelled rows.
+    Where rows are held out together, whole users are put aside, and means are over users. Sizes with too few rows for
+    the transfer (too few users who stand in both domains, say) are left out; None where all are.
     """
     labelled = target.labelled_rows()
     pool = labelled if test is None else stack([labelled, test.labelled_rows()])
@@ -108,13 +112,14 @@ def learning_curve(
 
     def score(draw: int, size: int) -> tuple[float, float]:
         order = drawing_order(pool, np.random.default_rng([random_state, draw]))
-        train = pool.rows(np.sort(order[:size]))
-        held = pool.rows(np.sort(order[sizes[-1] :]))
+        first, last = parted(order, sizes[-1], pool.held_together)
+        train, held = pool.rows(np.sort(first[:size])), pool.rows(np.sort(last))
         seen = stack([_plain(train), _plain(rest)]) if len(rest) else _plain(train)
-        return (
-            float(metric.utility(target_only.fit(seen), held, held.labels).mean()),
-            float(metric.utility(transfer.fit(seen), held, held.labels).mean()),
-        )
+        try:
+            alone, helped = (metric.utility(entry.fit(seen), held, held.labels) for entry in (target_only, transfer))
+        except NeedsError:
+            return np.nan, np.nan
+        return mean_over_groups(alone, held.clusters), mean_over_groups(helped, held.clusters)
 
     scores = np.empty((draws, len(sizes), 2))
     running = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
@@ -123,6 +128,10 @@ def learning_curve(
     for done, ((draw, size), pair) in enumerate(zip(tasks, running, strict=True), 1):
         scores[draw, sizes.index(size)] = pair
         tick(done, len(tasks))
+    enough = ~np.isnan(scores).any(axis=(0, 2))
+    if not enough.any():
+        return None
+    sizes, scores = [size for size, fine in zip(sizes, enough, strict=True) if fine], scores[:, enough]
     means, spreads = (
         scores.mean(axis=0),
         scores.std(axis=0, ddof=1) if draws > 1 else np.zeros((len(sizes), 2)),
@@ -226,7 +235,9 @@ def _plain(domain: Domain) -> Domain:
 
 
 def _least(pool: Domain) -> int:
-    """Return the smallest size worth learning from: a row of each class, eight rows."""
+    """Return the smallest size worth learning from: a row of each class, eight rows; of ratings, a fiftieth of them."""
+    if pool.clusters is not None:
+        return max(8, len(pool) // 50)
     return max(len(pool.classes), 8) if pool.task == "classification" else 8
 
 
@@ -246,6 +257,9 @@ def curve_sizes(n_labelled: int, n_pool: int, least: int, *, extended: bool) -> 
 def drawing_order(pool: Domain, rng: np.random.Generator) -> np.ndarray:
     """Return a random order of the rows in which every class comes early and then in proportion."""
     order = rng.permutation(len(pool))
+    if pool.held_together is not None:
+        turn = rng.permutation(int(pool.held_together.max()) + 1)
+        return order[np.argsort(turn[pool.held_together[order]], kind="stable")]
     if pool.task != "classification":
         return order
     labels = pool.labels[order]
@@ -255,6 +269,22 @@ def drawing_order(pool: Domain, rng: np.random.Generator) -> np.ndarray:
         place[rows] = (np.arange(len(rows)) + rng.uniform(size=len(rows))) / len(rows)
         place[rows[0]] = -1 + rng.uniform()
     return order[np.argsort(place, kind="stable")]
+
+
+def parted(order: np.ndarray, most: int, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows to learn from, in order, and those to score on: what comes after the first `most`.
+
+    Groups, which follow each other in the order, are not parted: the last ones are put aside whole.
+
+    >>> parted(np.arange(6), 4, np.array([0, 0, 0, 1, 1, 1]))
+    (array([0, 1, 2]), array([3, 4, 5]))
+    """
+    if groups is None:
+        return order[:most], order[most:]
+    aside = np.isin(groups[order], groups[order[most:]])
+    if aside.all():
+        aside = groups[order] == groups[order[-1]]
+    return order[~aside], order[aside]
 
 
 def rows_worth(

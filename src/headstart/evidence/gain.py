@@ -11,6 +11,7 @@ from scipy.stats import t as student_t
 
 from headstart.domain import Task
 from headstart.errors import InputError, unknown_name
+from headstart.evidence.grouped_interval import group_means, grouped_interval
 from headstart.evidence.interval import LEVEL, Interval, effect_size, fresh_rows_interval, mcnemar, rows_interval
 
 Verdict = Literal["helps", "hurts", "no evidence"]
@@ -23,7 +24,7 @@ class Metric:
     Parameters
     ----------
     name : str
-    task : {"classification", "regression"}
+    task : {"classification", "regression", "ranking"}
     utility : callable
         (model, rows, y) -> one number a row, larger is better.
     sign : {1, -1}
@@ -70,6 +71,23 @@ def _squared_closeness(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
     return -((np.asarray(model.predict(X)) - y) ** 2)
 
 
+#: How far down a list of recommendations is looked.
+TOP = 10
+
+
+def _discounted(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
+    ranks = model.ranks(X)
+    return np.where(ranks <= TOP, 1 / np.log2(1 + ranks), 0.0)
+
+
+def _among_the_first(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
+    return np.asarray(model.ranks(X) <= TOP, dtype=float)
+
+
+def _reciprocal(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / model.ranks(X))
+
+
 METRICS = {
     metric.name: metric
     for metric in (
@@ -77,6 +95,9 @@ METRICS = {
         Metric("log loss", "classification", _log_likelihood, sign=-1),
         Metric("mean absolute error", "regression", _closeness, sign=-1),
         Metric("mean squared error", "regression", _squared_closeness, sign=-1),
+        Metric("NDCG@10", "ranking", _discounted),
+        Metric("hit rate@10", "ranking", _among_the_first, points=True),
+        Metric("reciprocal rank", "ranking", _reciprocal),
     )
 }
 
@@ -86,10 +107,11 @@ def metric_for(task: Task, name: str | None) -> Metric:
     fitting = {metric.name: metric for metric in METRICS.values() if metric.task == task}
     if name is None:
         return next(iter(fitting.values()))
-    plain = name.replace("-", " ").replace("_", " ")
-    if plain not in fitting:
+    plain = name.replace("-", " ").replace("_", " ").lower()
+    found = next((metric for metric in fitting.values() if metric.name.lower() == plain), None)
+    if found is None:
         raise InputError(unknown_name(f"{task} metric", name, fitting))
-    return fitting[plain]
+    return found
 
 
 @dataclass(frozen=True)
@@ -155,7 +177,12 @@ class Gain:
 
 
 def cross_validated_gain(
-    metric: Metric, target_only: np.ndarray, transfer: np.ndarray, folds: np.ndarray, how: str
+    metric: Metric,
+    target_only: np.ndarray,
+    transfer: np.ndarray,
+    folds: np.ndarray,
+    how: str,
+    clusters: np.ndarray | None = None,
 ) -> Gain:
     """Return the gain measured by repeated cross-validation, with the interval over rows.
 
@@ -166,6 +193,8 @@ def cross_validated_gain(
         Utility of each row out of fold.
     folds : array of shape (repeats, n)
     how : str
+    clusters : array of shape (n,), optional
+        Whose each row is, as numbers from 0: means and interval are then over users, see `grouped_interval`.
 
     Examples
     --------
@@ -175,12 +204,18 @@ def cross_validated_gain(
     'helps'
     """
     differences = np.asarray(transfer, dtype=float) - target_only
+    if clusters is not None:
+        alone = float(group_means(np.asarray(target_only, dtype=float).mean(axis=0), clusters).mean())
+        interval = grouped_interval(differences, folds, clusters)
+        return _gain(metric, alone, interval, group_means(differences, clusters), how, folds.shape[1])
     interval = rows_interval(differences, folds)
     alone = rows_interval(target_only, folds).mean
     return _gain(metric, alone, interval, differences, how, folds.shape[1])
 
 
-def gain_on_rows(metric: Metric, target_only: np.ndarray, transfer: np.ndarray, how: str) -> Gain:
+def gain_on_rows(
+    metric: Metric, target_only: np.ndarray, transfer: np.ndarray, how: str, clusters: np.ndarray | None = None
+) -> Gain:
     """Return the gain on rows that neither model has learned from.
 
     Hits are compared by the adjusted Wald interval, which holds where few rows differ, and by McNemar's exact test;
@@ -192,6 +227,8 @@ def gain_on_rows(metric: Metric, target_only: np.ndarray, transfer: np.ndarray, 
     target_only, transfer : array of shape (n,)
         Utility of each row.
     how : str
+    clusters : array of shape (n,), optional
+        Whose each row is, as numbers from 0: a user's mean is then one observation.
 
     Examples
     --------
@@ -200,13 +237,16 @@ def gain_on_rows(metric: Metric, target_only: np.ndarray, transfer: np.ndarray, 
     >>> print(gain, f"{gain.mcnemar:.3f}")
     accuracy 0.750 -> 1.000 (+25.0 points, 95% CI +8.9 to +38.7) 0.002
     """
+    rows = len(target_only)
+    if clusters is not None:
+        target_only, transfer = (group_means(np.asarray(u, dtype=float), clusters) for u in (target_only, transfer))
     differences = np.asarray(transfer, dtype=float) - target_only
     hits = metric.name == "accuracy"
     if len(differences) > 1:
         interval = fresh_rows_interval(differences, 1.0 if hits else 0.0)
     else:
         interval = Interval(float(differences.mean()), -np.inf, np.inf, 1.0, np.inf, 0)
-    gain = _gain(metric, float(np.mean(target_only)), interval, differences, how, len(differences))
+    gain = _gain(metric, float(np.mean(target_only)), interval, differences, how, rows)
     return replace(gain, mcnemar=mcnemar(target_only, transfer)) if hits else gain
 
 

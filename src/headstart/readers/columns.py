@@ -25,7 +25,7 @@ DATE_PARTS = ("day", "month", "weekday")
 
 
 #: What a domain is, by modality, as it is said in a message.
-CALLED = {"facts": "facts", "graph": "a graph"}
+CALLED = {"facts": "facts", "graph": "a graph", "ratings": "ratings"}
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,8 @@ def in_worlds(sources: Sequence[Domain], target: Domain, tests: Sequence[Domain]
                 f"{domain.name} is {CALLED.get(domain.modality, 'a table')} and {target.name} "
                 f"{CALLED.get(target.modality, 'a table')}; give two of one kind"
             )
+    if target.modality == "ratings":
+        return _of_ratings(sources, target, tests)
     if len(sources) > 1:
         raise InputError(f"{listed(s.name for s in sources)}: several worlds can't be one source; give one")
     what = "facts" if target.modality == "facts" else "graph"
@@ -122,6 +124,37 @@ def in_worlds(sources: Sequence[Domain], target: Domain, tests: Sequence[Domain]
         tests=list(tests),
         # Nodes of two graphs have the same attributes; facts have other predicates.
         different=target.modality == "facts",
+    )
+
+
+#: What is said of ratings whose users, items, both or neither are the same on both sides.
+MEETING = {
+    "users": "a user of one domain is the user of the same id in another",
+    "items": "an item of one domain is the item of the same id in another",
+    "both": "users and items of the same id are the same in every domain",
+    "none": "no user and no item is known to stand in two domains",
+}
+
+
+def _of_ratings(sources: Sequence[Domain], target: Domain, tests: Sequence[Domain]) -> Aligned:
+    """Return domains of ratings as they are, if their ids mean the same and all or none have ratings."""
+    shared = target.X.shared
+    for domain in (*sources, *tests):
+        if domain.X.shared != shared:
+            raise InputError(
+                f"{domain.name} shares {domain.X.shared} and {target.name} {shared}; say the same of all (shared=...)"
+            )
+        if domain.n_labelled and target.n_labelled and domain.task != target.task:
+            rated, other = (domain, target) if domain.task == "regression" else (target, domain)
+            raise InputError(
+                f"{rated.name} has ratings and {other.name} has none; leave the ratings out, or give both sides some"
+            )
+    return Aligned(
+        sources=list(sources),
+        target=target,
+        kinds=None,
+        notes=[f"{MEETING[shared]}; there is no shift of columns to measure"],
+        tests=list(tests),
     )
 
 

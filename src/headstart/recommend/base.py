@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from headstart.domain import Domain, stack
+from headstart.domain import Domain, Task, stack
 from headstart.errors import InputError, NeedsError, unknown_name
 from headstart.method import Family, Knowledge, Method, Needs, four_steps
 from headstart.recommend.histories import Histories
@@ -36,11 +36,25 @@ def fallback_scores(histories: Histories) -> np.ndarray:
     return np.asarray((sums + PRIOR * mean) / (counts + PRIOR), dtype=np.float32)
 
 
+def n_shared(one: Ratings, other: Ratings, what: str) -> int:
+    """Return how many "users" or "items" stand in both; none where ids don't mean the same.
+
+    >>> n_shared(Ratings.of([1, 2], [7, 8]), Ratings.of([2, 2], [7, 9]), "users")
+    1
+    """
+    if one.shared not in (what, "both"):
+        return 0
+    return len(np.intersect1d(getattr(one, what), getattr(other, what)))
+
+
 class RatingLearner(RegressorMixin, BaseEstimator):
     """Learns to recommend from one heap of histories; what a method does with several is the method's.
 
     A member writes `scorer`.
     """
+
+    #: "regression" where its scores are ratings, "ranking" where they order items.
+    tasks: ClassVar[tuple[Task, ...]] = ("regression", "ranking")
 
     @abstractmethod
     def scorer(self, histories: Histories) -> Scorer:
@@ -108,6 +122,18 @@ class CrossDomainMethod(Method):
         reads=("ratings",),
     )
     family: ClassVar[Family] = Family.FEATURES
+    #: How many users must stand in a source and in the target before a run tries the method; 0 where it needs none.
+    least_shared: ClassVar[int] = 0
+
+    def lacks(self, source: Domain, target: Domain) -> str | None:
+        """Say that there are too few users who stand in both domains."""
+        n = n_shared(source.X, target.labelled_rows().X, "users")
+        if n >= self.least_shared:
+            return None
+        return (
+            f"learns from users who stand in {source.name} and in {target.name}: {n} do, and a run takes "
+            f"{self.least_shared}"
+        )
 
     def at_source(self, histories: Histories, learner: Any) -> dict[str, Any]:
         """Learn from the sources alone; return arrays by name."""

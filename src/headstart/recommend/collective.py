@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from sklearn.base import clone
 
+from headstart.domain import Domain
 from headstart.method import Family
-from headstart.recommend.base import Arrived, CrossDomainMethod
+from headstart.recommend.base import Arrived, CrossDomainMethod, n_shared
 from headstart.recommend.factorization import MatrixFactorization
 from headstart.recommend.scorers import Scorer
 
@@ -45,6 +46,12 @@ class CollectiveMF(CrossDomainMethod):
 
     def __init__(self, source_weight: float = 1.0) -> None:
         self.source_weight = source_weight
+
+    def lacks(self, source: Domain, target: Domain) -> str | None:
+        """Say that neither a user nor an item stands in both domains."""
+        if any(n_shared(source.X, target.X, what) for what in ("users", "items")):
+            return None
+        return f"lives on users or items that {source.name} and {target.name} share, and they share none"
 
     def refuses(self, learner: Any) -> str | None:
         """Say that the learner must factorise."""

@@ -132,6 +132,8 @@ class EmbeddingMapping(CrossDomainMethod):
     """
 
     family: ClassVar[Family] = Family.FEATURES
+    # Twice as many as a map takes: some of them are held out.
+    least_shared: ClassVar[int] = 2 * LEAST_SHARED
 
     def __init__(self, f: str = "affine", alpha: float = 1e-3, neighbors: float = 0.3) -> None:
         self.f = f

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from headstart.domain import Task
 from headstart.errors import NeedsError
 from headstart.method import Family, Needs
 from headstart.recommend.base import Arrived, CrossDomainMethod, RatingLearner
@@ -36,6 +37,8 @@ class ItemKNN(RatingLearner):
     >>> ItemKNN().fit(likes).recommender_.recommend(3).items.tolist()
     ['b', 'c']
     """
+
+    tasks: ClassVar[tuple[Task, ...]] = ("ranking",)
 
     def __init__(self, shrink: float = 0.0) -> None:
         self.shrink = shrink
@@ -66,7 +69,9 @@ class CrossDomainItemKNN(CrossDomainMethod):
     """
 
     family: ClassVar[Family] = Family.INSTANCES
+    # Its scores order items and are no ratings.
     needs: ClassVar[Needs] = replace(CrossDomainMethod.needs, tasks=("ranking",))
+    least_shared: ClassVar[int] = 1
 
     def __init__(self, shrink: float = 0.0) -> None:
         self.shrink = shrink

@@ -117,6 +117,11 @@ class Ratings:
         """What is held out together, shape (n,): users, or None where each row is for itself."""
         return np.unique(self.users, return_inverse=True)[1] if self.held_out == "users" else None
 
+    @property
+    def clusters(self) -> np.ndarray:
+        """Whose each row is, as numbers from 0, shape (n,): rows of one user are no independent observations."""
+        return np.unique(self.users, return_inverse=True)[1]
+
     @staticmethod
     def stack_rows(blocks: Sequence[Ratings]) -> Ratings:
         """Put ratings on top of each other."""

@@ -37,6 +37,8 @@ def _what(document: dict[str, Any], network: bool) -> list[str]:
     model, classes = document["model"], document["domains"]["classes"]
     reads = model.get("reads")
     takes = f"tables with {model['columns']} columns" if reads is None else ITEMS[reads["modality"]]
+    if model.get("rows") == "ratings":
+        takes = "users and items"
     gives = "a number" if classes is None else "one of " + ", ".join(_code(name) for name in classes)
     lines = [
         f"- takes: {takes}",
@@ -87,7 +89,7 @@ def _limits(document: dict[str, Any]) -> list[str]:
 
 def _use(model: dict[str, Any]) -> list[str]:
     reads = model.get("reads")
-    rows = "FOLDER" if model.get("rows") else "new.csv"
+    rows = "FOLDER" if model.get("rows") in ("facts", "graph") else "new.csv"
     if reads is not None:
         rows = {"image": "new/*.jpg", "text": "new.csv --text COLUMN"}[reads["modality"]]
     return ["```sh", f"headstart predict model {rows} -o predictions.csv", "```"]

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from headstart.method import STEPS
-from headstart.report import carried, distance, headline, trust, understanding, worth
+from headstart.report import carried, distance, headline, recommended, trust, understanding, worth
 from headstart.report.figures import Figures, count, number, p_value, percent, seconds
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ SECTIONS = {
     "methods": "Which method should carry it?",
     "worth": "What was it worth?",
     "carried": "What was carried?",
+    "recommended": "Who is recommended what?",
     "understanding": "What helped, and what hurt?",
     "model": "The model",
 }
@@ -29,7 +30,7 @@ SETTINGS = {
 #: Rows of a table before the rest is folded away.
 MOST_COLUMNS, MOST_CLASSES = 10, 12
 #: Keys of a document that a result of an earlier version does not have.
-LATER = ("forgetting", "estimated", "understanding", "reproduce", "power", "relations")
+LATER = ("forgetting", "estimated", "understanding", "reproduce", "power", "relations", "recommendation")
 
 
 def render(document: dict[str, Any]) -> str:
@@ -54,7 +55,12 @@ def render(document: dict[str, Any]) -> str:
     classes = distance.classes(shift)
     slices = worth.slice_rows(document)
     relations = document.get("relations")
-    untold = {"understanding": not understanding.has_any(found), "carried": not relations}
+    ratings = document.get("recommendation")
+    untold = {
+        "understanding": not understanding.has_any(found),
+        "carried": not relations,
+        "recommended": not ratings,
+    }
     ways = {name: title for name, title in SECTIONS.items() if not untold.get(name, False)}
     return _template().render(
         dict.fromkeys(LATER)
@@ -82,7 +88,8 @@ def render(document: dict[str, Any]) -> str:
             "power_told": worth.power_sentence(document, figures),
             "forgetting_told": worth.forgetting_sentence(document, figures),
             "slice_rows": slices,
-            "slices_told": worth.slices_sentence(slices),
+            "slices_told": worth.slices_sentence(slices, "users" if ratings else "rows"),
+            "of_slices": "users" if ratings else "rows",
             "told_slices": sum(row["low"] is not None for row in slices),
             "most_slices": worth.MOST_SLICES,
             "slice_charts": worth.slice_charts(slices, figures),
@@ -101,6 +108,7 @@ def render(document: dict[str, Any]) -> str:
             "carried_charts": carried.charts(relations),
             "carried_likelihoods": carried.likelihoods(relations),
             "carried_trees": carried.trees(relations),
+            "recommended_told": recommended.sentence(ratings),
             "reliabilities": trust.reliabilities(document),
             "step_rows": _steps(document["steps"]),
             "setting_rows": _settings(document["settings"]),

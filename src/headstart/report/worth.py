@@ -11,6 +11,8 @@ from headstart.report.figures import Figures, count, number, p_value
 TARGET_ONLY = "target-only"
 #: Slices that the chart shows: the worst and the best; the table has all.
 MOST_SLICES = 12
+#: Metrics between 0 and 1 that are not told in points.
+SHARES = ("NDCG@10", "reciprocal rank")
 
 
 def gain_charts(document: dict[str, Any], tried: list[dict[str, Any]], figures: Figures) -> list[str]:
@@ -60,8 +62,8 @@ def curve_charts(document: dict[str, Any], figures: Figures) -> list[str]:
             show_worth=document["verdict"] == "helps" and curve["worth"] is not None,
             width=width,
             # A share is between 0 and 1, and a loss is 0 at least.
-            most=1.0 if figures.points else math.inf,
-            least=0.0 if figures.points or figures.sign < 0 else -math.inf,
+            most=1.0 if figures.points or figures.name in SHARES else math.inf,
+            least=0.0 if figures.points or figures.sign < 0 or figures.name in SHARES else -math.inf,
             label=f"Learning curves of target-only and transfer: {curve['summary']}; in the table below",
         )
         for width in WIDTHS
@@ -146,7 +148,7 @@ def slice_rows(document: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda line: (line["low"] is None, -(line["gain"] or 0.0)))
 
 
-def slices_sentence(rows: list[dict[str, Any]]) -> str:
+def slices_sentence(rows: list[dict[str, Any]], of: str = "rows") -> str:
     """Say in how many parts of the rows the transfer helped and hurt.
 
     >>> rows = [{"low": 0.1, "high": 0.2, "name": "a: 1"}, {"low": -0.1, "high": 0.1, "name": "a: 2"}]
@@ -155,16 +157,16 @@ def slices_sentence(rows: list[dict[str, Any]]) -> str:
     """
     told = [row for row in rows if row["low"] is not None]
     if not told:
-        return "Every part has too few rows to say anything."
+        return f"Every part has too few {of} to say anything."
     if _same(told):
-        return "Here both models did the same on every row, so that no part differs."
+        return f"Here both models did the same on every {of[:-1]}, so that no part differs."
     helped, hurt = ([row["name"] for row in told if row["role"] == role] for role in ("helps", "hurts"))
     rest = len(told) - len(helped) - len(hurt)
-    open_ones = "" if not rest else f"; in the other {'one' if rest == 1 else rest} these rows cannot tell"
+    open_ones = "" if not rest else f"; in the other {'one' if rest == 1 else rest} these {of} cannot tell"
     if not helped and not hurt:
-        return f"In none of the {len(told)} parts of the rows is the transfer shown to help or to hurt."
+        return f"In none of the {len(told)} parts of the {of} is the transfer shown to help or to hurt."
     return (
-        f"Transfer is shown to help in {_counted(helped)} of {len(told)} parts of the rows{_listed(helped)} and to "
+        f"Transfer is shown to help in {_counted(helped)} of {len(told)} parts of the {of}{_listed(helped)} and to "
         f"hurt in {_counted(hurt)}{_listed(hurt)}{open_ones}."
     )
 
