@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -233,12 +234,11 @@ class Recommender:
         fallback.
         """
         rows = ratings_of(X, type(self).__name__)
-        found = np.full(len(rows), np.nan)
+        found = np.empty(len(rows))
         at_item = find_ids(self.items, rows.items)
-        for _, index, S in self._blocks(rows.users):
+        for _, index, at, S in self._blocks(rows.users):
             columns = at_item[index]
-            values = S[np.arange(len(index)), columns.clip(0)]
-            found[index] = np.where(columns < 0, S.mean(axis=1), values)
+            found[index] = np.where(columns < 0, S.mean(axis=1)[at], S[at, columns.clip(0)])
         return found
 
     def ranks(self, X: Any) -> np.ndarray:
@@ -249,17 +249,20 @@ class Recommender:
         rows = ratings_of(X, type(self).__name__)
         at_item = find_ids(self.items, rows.items)
         found = np.full(len(rows), len(self.items) + 1.0)
-        for history, index, S in self._blocks(rows.users):
+        for history, index, at, S in self._blocks(rows.users):
             seen = self._seen(history)
             columns = at_item[index]
-            own = S[np.arange(len(index)), columns.clip(0)][:, None]
-            r, c = seen.nonzero()
-            S[r, c] = -np.inf
-            better, equal = (own < S).sum(axis=1), (own == S).sum(axis=1)
+            own = S[at, columns.clip(0)]
             # The row's own item is one of the equal ones, unless it was seen before.
-            itself = ~np.asarray(seen[np.arange(len(index)), columns.clip(0)]).ravel().astype(bool)
-            ranks = 1 + better + (equal - itself) / 2
-            found[index] = np.where(columns < 0, found[index], ranks)
+            itself = ~np.asarray(seen[at, columns.clip(0)]).ravel().astype(bool)
+            S[seen.nonzero()] = -np.inf
+            S.sort(axis=1)
+            ends = np.searchsorted(at, np.arange(len(S) + 1))
+            for user, (first, last) in enumerate(pairwise(ends.tolist())):
+                below = np.searchsorted(S[user], own[first:last])
+                up_to = np.searchsorted(S[user], own[first:last], side="right")
+                ranks = 1 + S.shape[1] - up_to + (up_to - below - itself[first:last]) / 2
+                found[index[first:last]] = np.where(columns[first:last] < 0, S.shape[1] + 1.0, ranks)
         return found
 
     def scores(self, users: Any) -> np.ndarray:
@@ -267,14 +270,15 @@ class Recommender:
         history, at = self._histories_of(users)
         return self._scores(history, at)
 
-    def _blocks(self, users: np.ndarray) -> Iterator[tuple[csr_matrix, np.ndarray, np.ndarray]]:
-        """Yield rows whose users' scores fit into memory: their histories, positions, and scores (n, m)."""
-        order = np.argsort(users, kind="stable")
-        for start in range(0, len(order), USERS_AT_A_TIME):
-            index = order[start : start + USERS_AT_A_TIME]
-            names, at = np.unique(users[index], return_inverse=True)
-            history, position = self._histories_of(names)
-            yield history[at], index, self._scores(history, position)[at]
+    def _blocks(self, users: np.ndarray) -> Iterator[tuple[csr_matrix, np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield users whose scores fit into memory: histories, their rows, whose each is (ascending), scores (n, m)."""
+        names, whose = np.unique(users, return_inverse=True)
+        order = np.argsort(whose, kind="stable")
+        for start in range(0, len(names), USERS_AT_A_TIME):
+            first, last = np.searchsorted(whose[order], [start, start + USERS_AT_A_TIME])
+            index = order[first:last]
+            history, position = self._histories_of(names[start : start + USERS_AT_A_TIME])
+            yield history, index, whose[index] - start, self._scores(history, position)
 
     def _scores(self, history: csr_matrix, at: np.ndarray) -> np.ndarray:
         found = scores_of(self.scorer, history, at)
