@@ -26,6 +26,7 @@ from headstart.version import __version__
 
 if TYPE_CHECKING:
     from headstart.backbones.transformer import BackboneFeatures
+    from headstart.recommend.recommender import Recommendations, Recommender
 
 #: The part of a model that reads source rows with other columns than the target's.
 SOURCE_VECTORIZER = "source-vectorizer.skops"
@@ -69,7 +70,7 @@ class Model:
         Rows into numbers, as fitted.
     predictor : object
         What the method's last step returned.
-    task : {"classification", "regression"}
+    task : {"classification", "regression", "ranking"}
     card : dict
         Method, learner, domains, versions: what the model is, in plain types.
     source_vectorizer : Vectorizer, optional
@@ -153,6 +154,43 @@ class Model:
             )
         own_way = getattr(self.predictor, "predict_source", self.predictor.predict)
         return np.asarray(own_way(self._vectors(rows)))
+
+    def ranks(self, rows: Any) -> np.ndarray:
+        """Return the rank of each row's item among all that its user has not seen, shape (n,): 1 is the best.
+
+        Raises
+        ------
+        InputError
+            When the model is no recommender.
+        """
+        return np.asarray(self.recommender.ranks(self._vectors(rows)))
+
+    def recommend(self, user: Any, k: int = 10, **options: Any) -> Recommendations:
+        """Return the k best items for a user; see `headstart.recommend.Recommender.recommend`.
+
+        Raises
+        ------
+        InputError
+            When the model is no recommender.
+        """
+        return self.recommender.recommend(user, k, **options)
+
+    @property
+    def recommender(self) -> Recommender:
+        """The recommender inside, where the model is one: it also explains, and takes new users by their history.
+
+        Raises
+        ------
+        InputError
+            When the model is no recommender.
+        """
+        # Target-only is a fitted learner, a method's last step a recommender itself.
+        found: Recommender = getattr(self.predictor, "recommender_", self.predictor)
+        if not hasattr(found, "recommend"):
+            raise InputError(
+                f"{self!r} is no recommender; ranks and recommendations come from runs on ratings of users and items"
+            )
+        return found
 
     def features(self, rows: Any) -> Any:
         """Return the features of pictures or texts, which all predictions take too; other rows as they are.

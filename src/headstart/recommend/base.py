@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from headstart.domain import Domain, stack
+from headstart.domain import Domain, Task, stack
 from headstart.errors import InputError, NeedsError, unknown_name
 from headstart.method import Family, Knowledge, Method, Needs, four_steps
 from headstart.recommend.histories import Histories
@@ -41,6 +41,9 @@ class RatingLearner(RegressorMixin, BaseEstimator):
 
     A member writes `scorer`.
     """
+
+    #: "regression" where its scores are ratings, "ranking" where they order items.
+    tasks: ClassVar[tuple[Task, ...]] = ("regression", "ranking")
 
     @abstractmethod
     def scorer(self, histories: Histories) -> Scorer:

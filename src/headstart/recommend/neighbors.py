@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 
-from headstart.method import Family
+from headstart.domain import Task
+from headstart.method import Family, Needs
 from headstart.recommend.base import Arrived, CrossDomainMethod, RatingLearner
 from headstart.recommend.histories import Histories
 from headstart.recommend.scorers import Neighbors
@@ -34,6 +36,8 @@ class ItemKNN(RatingLearner):
     >>> ItemKNN().fit(likes).recommender_.recommend(3).items.tolist()
     ['b', 'c']
     """
+
+    tasks: ClassVar[tuple[Task, ...]] = ("ranking",)
 
     def __init__(self, shrink: float = 0.0) -> None:
         self.shrink = shrink
@@ -64,6 +68,8 @@ class CrossDomainItemKNN(CrossDomainMethod):
     """
 
     family: ClassVar[Family] = Family.INSTANCES
+    # Its scores order items and are no ratings.
+    needs: ClassVar[Needs] = replace(CrossDomainMethod.needs, tasks=("ranking",))
 
     def __init__(self, shrink: float = 0.0) -> None:
         self.shrink = shrink

@@ -22,8 +22,13 @@ class Scorer(Protocol):
         b.
     """
 
-    item_vectors: Any
-    item_bias: np.ndarray
+    @property
+    def item_vectors(self) -> Any:
+        """Return v."""
+
+    @property
+    def item_bias(self) -> np.ndarray:
+        """Return b."""
 
     def queries(self, history: csr_matrix, users: np.ndarray) -> Any:
         """Return q, shape (n, d), dense or CSR.
