@@ -46,6 +46,7 @@ COMMANDS = (
     "predict",
     "map",
     "align",
+    "recommend",
     "classify",
     "export",
     "cache",
@@ -54,6 +55,8 @@ COMMANDS = (
     "rank",
     "bench",
 )
+#: Commands that have commands of their own.
+SUBCOMMANDS = {"recommend": ("fit", "top", "evaluate")}
 FENCE = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 EXECUTED, SHOWN, NOT_EXECUTED = {"python", "console", "bash"}, {"text", "json", "yaml", "math"}, "sh"
 #: What a block that is not executed may begin its lines with.
@@ -195,7 +198,8 @@ def test_only_what_belongs_elsewhere_is_not_executed(page):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_stands_on_the_page_of_its_command(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    assert run_command([command, "--help"]) == 0
+    for names in [[command, each] for each in SUBCOMMANDS.get(command, ())] or [[command]]:
+        assert run_command([*names, "--help"]) == 0
     offered = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*(?= )", "\n".join(option_lines(capsys.readouterr().out))))
     text = (DOCS / "commands" / f"{command}.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `-")]

@@ -18,6 +18,7 @@ from headstart.cli.map import map_
 from headstart.cli.methods import methods
 from headstart.cli.predict import predict
 from headstart.cli.rank import rank
+from headstart.cli.recommend import recommend
 from headstart.cli.run import run
 from headstart.cli.shift import shift
 from headstart.errors import HeadstartError
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 for command in (demo, run, learn, carry, predict, map_, align, classify, export, methods, shift, rank, bench, cache):
     app.command(command.__name__.rstrip("_"))(command)
+app.add_typer(recommend, name="recommend")
 
 
 def _version(wanted: bool) -> None:
