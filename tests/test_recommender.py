@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import vstack
 
 from headstart.errors import InputError
 from headstart.recommend import (
@@ -14,7 +15,7 @@ from headstart.recommend import (
     Ratings,
     ratings_domains,
 )
-from headstart.recommend.scorers import scores_of
+from headstart.recommend.scorers import products
 
 METHODS = [CrossDomainItemKNN(), CollectiveMF(), EmbeddingMapping(), EmbeddingMapping(neighbors=0)]
 
@@ -131,10 +132,12 @@ def test_an_explanation_is_the_score_that_would_be_lost(found):
     first = told.iloc[0]
     without = [event for event in events if event != (first["domain"], first["item"])]
     at = recommender.items.tolist().index(best.items[0])
-    one, other = (
-        scores_of(recommender.scorer, recommender.fold_in(history).history, np.array([-1]))[0, at]
-        for history in (events, without)
-    )
+    scorer = recommender.scorer
+    both = vstack([recommender.fold_in(history).history for history in (events, without)]).tocsr()
+    # Where scores are brought to a spread of one, both are on the scale of the first.
+    ask = getattr(scorer, "queries_on_one_scale", lambda rows: scorer.queries(rows, np.array([-1, -1])))
+    one, other = products(ask(both), scorer.item_vectors, scorer.item_bias)[:, at]
+    assert one == pytest.approx(recommender.scores([75])[0, at], rel=1e-4)
     assert first["effect"] == pytest.approx(one - other, rel=1e-3, abs=1e-5)
     assert told["effect"].is_monotonic_decreasing
 
@@ -216,3 +219,12 @@ def test_histories_without_the_target_of_a_user_are_the_source():
     table, _ = world()
     histories = Histories.of(list(ratings_domains(table).values()))
     assert not histories.active("video")[histories.positions([75])[0]]
+
+
+def test_what_someone_did_of_another_kind_is_no_reason():
+    table, _ = world()
+    recommender = fitted(EmbeddingMapping(), table)
+    for user in range(70, 75):
+        best = recommender.recommend(user, 1).items[0]
+        kinds = [int(item.split()[1]) % 4 for item in recommender.explain(user, best, k=2)["item"]]
+        assert int(best.split()[1]) % 4 in kinds

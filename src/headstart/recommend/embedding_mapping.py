@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -73,19 +74,36 @@ class TastesAndNeighbors:
         """None beside those of the ratings."""
         return self.tastes.item_bias
 
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Of the items' vectors, shape (d, d): made once, not for every user who asks."""
+        return np.asarray(np.cov(self.tastes.item_vectors, rowvar=False, bias=True))
+
     def queries(self, history: csr_matrix, users: np.ndarray) -> Beside:
         """Return both kinds of queries, side by side."""
         q = self.tastes.queries(history, users)
-        V = self.tastes.item_vectors
-        covariance = np.cov(V, rowvar=False, bias=True)
-        spread = np.sqrt(np.maximum(np.einsum("nd,de,ne->n", q, covariance, q), 1e-20))
+        return _beside(q, history, *self._scales(q, history))
+
+    def queries_on_one_scale(self, history: csr_matrix) -> Beside:
+        """Return queries on the scale of the first history: what the others lack then shows in the scores."""
+        q = self.tastes.queries(history, np.full(history.shape[0], -1))
+        of_taste, of_neighbors = self._scales(q[:1], history[:1])
+        n = history.shape[0]
+        return _beside(q, history, np.repeat(of_taste, n), np.repeat(of_neighbors, n))
+
+    def _scales(self, q: np.ndarray, history: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+        """Return what brings the scores of tastes, and of neighbours, to their spread over the items, shape (n,)."""
+        spread = np.sqrt(np.maximum(np.einsum("nd,de,ne->n", q, self.covariance, q), 1e-20))
         near = csr_matrix(history @ self.neighbors.item_vectors.T)
         m = near.shape[1]
         mean = np.asarray(near.sum(axis=1)).ravel() / m
         square = np.asarray(near.multiply(near).sum(axis=1)).ravel() / m
-        apart = np.sqrt(np.maximum(square - mean**2, 1e-20))
-        scale = diags_array((self.weight / apart).astype(np.float32))
-        return Beside(((q / spread[:, None]).astype(np.float32), csr_matrix(scale @ history)))
+        return 1 / spread, self.weight / np.sqrt(np.maximum(square - mean**2, 1e-20))
+
+
+def _beside(q: np.ndarray, history: csr_matrix, of_taste: np.ndarray, of_neighbors: np.ndarray) -> Beside:
+    scaled = diags_array(of_neighbors.astype(np.float32)) @ history
+    return Beside(((q * of_taste[:, None]).astype(np.float32), csr_matrix(scaled)))
 
 
 class EmbeddingMapping(CrossDomainMethod):

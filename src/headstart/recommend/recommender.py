@@ -218,7 +218,10 @@ class Recommender:
             return pd.DataFrame({"domain": [], "item": [], "effect": []})
         # As a guest each time: what is asked is what the history does.
         without = vstack([history, *(_without(history, column) for column in events.tolist())]).tocsr()
-        queries = self.scorer.queries(without, np.full(without.shape[0], -1))
+        if hasattr(self.scorer, "queries_on_one_scale"):
+            queries = self.scorer.queries_on_one_scale(without)
+        else:
+            queries = self.scorer.queries(without, np.full(without.shape[0], -1))
         scores = products(queries, self.scorer.item_vectors[[at]], self.scorer.item_bias[[at]])[:, 0]
         effects = scores[0] - scores[1:]
         best = np.argsort(-effects, kind="stable")[:k]
