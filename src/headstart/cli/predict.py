@@ -65,7 +65,7 @@ def predict(
 
     loaded = load(model, model=pretrained)
     if loaded.card.get("rows") == "ratings":
-        domain = _pairs(loaded, files, user or "user", item or "item")
+        domain = _pairs(loaded, files, {"user": user, "item": item})
     elif user is not None or item is not None:
         raise InputError(f"{model}: is no model of ratings; leave --user and --item out")
     else:
@@ -88,17 +88,21 @@ def predict(
     typer.echo(f"{output}: {len(table)} predictions")
 
 
-def _pairs(model: Model, files: list[Path], user: str, item: str) -> Domain:
+def _pairs(model: Model, files: list[Path], asked: dict[str, str | None]) -> Domain:
     """Read users and items for which a recommender is to tell a rating, or a number that orders."""
-    from headstart.cli.ratings import table_of
     from headstart.domain import Domain
+    from headstart.readers.table import read_file
     from headstart.recommend import Ratings
+    from headstart.recommend.rating_files import find_column
 
     if len(files) > 1:
         raise InputError(f"the model takes one file of users and items, not {len(files)}")
-    table = table_of(files[0], {"user": user, "item": item})
+    table = read_file(files[0])
+    if isinstance(table, dict):
+        raise InputError(f"{files[0]}: holds arrays; the model takes a table of users and items")
+    users, items = (table[find_column(what, given, table.columns, files[0])] for what, given in asked.items())
     histories = model.recommender.histories
-    return Domain(Ratings.of(table[user], table[item], histories.target, shared=histories.shared), name="new")
+    return Domain(Ratings.of(users, items, histories.target, shared=histories.shared), name="new")
 
 
 def _rows(model: Model, files: list[Path], **reading: Any) -> Domain:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.errors import InputError
+from headstart.errors import InputError, listed
 
 if TYPE_CHECKING:
     from headstart.domain import Domain
@@ -134,11 +134,19 @@ def read_ratings_domains(
 
 
 def one_domain(path: Path, name: str, columns: dict[str, Any]) -> Domain:
-    """Read one file as one domain of ratings."""
-    from headstart.recommend import ratings_domain
+    """Read one file as one domain of ratings; without a column of ratings that is named, as events."""
+    found = _read(path, columns, name=name)
+    if len(found) > 1:
+        raise InputError(f"{path}: holds {len(found)} domains ({listed(found)}); name their column (--domain-column)")
+    return next(iter(found.values()))
 
-    table = table_of(path, columns)
-    return ratings_domain(table, name=name, **columns)
+
+def _read(path: Path, columns: dict[str, Any], **more: Any) -> dict[str, Domain]:
+    from headstart.cli.domains import noted
+    from headstart.recommend.rating_files import read_ratings
+
+    with noted():
+        return read_ratings(path, **columns, events="rating" not in columns, **more)
 
 
 def _from_one_file(
@@ -150,14 +158,10 @@ def _from_one_file(
     columns: dict[str, Any],
 ) -> tuple[list[Domain], Domain, Domain | None]:
     from headstart.cli.domains import pick
-    from headstart.recommend import ratings_domains
 
     if len(files) != 1:
         raise InputError(f"--domain-column goes with one file, not {len(files)}")
-    table = table_of(files[0], columns, domain_column)
-    domains = ratings_domains(
-        table, domain=domain_column, where=str(files[0]), **{"rating": None, "time": None, **columns}
-    )
+    domains = _read(files[0], columns, domain=domain_column)
     if target is None:
         raise InputError(f"--domain-column needs --target; column {domain_column!r} has {', '.join(domains)}")
     chosen = pick(domains, target, domain_column, files[0])
@@ -168,17 +172,3 @@ def _from_one_file(
     if not picked:
         raise InputError(f"{files[0]}: column {domain_column!r} has no other domain than {target!r} to be the source")
     return picked, chosen, tested
-
-
-def table_of(path: Path, columns: dict[str, Any], *more: str) -> Any:
-    """Read a file in which all the columns that are named are."""
-    from headstart.errors import unknown_name
-    from headstart.readers.table import read_file
-
-    table = read_file(path)
-    if isinstance(table, dict):
-        raise InputError(f"{path}: holds arrays; ratings are read from tables: CSV, TSV, Parquet or JSON lines")
-    for name in (columns["user"], columns["item"], columns.get("rating"), columns.get("time"), *more):
-        if name is not None and name not in table.columns:
-            raise InputError(unknown_name("column", name, table.columns, str(path)))
-    return table
