@@ -180,7 +180,7 @@ def test_the_command_line_reads_files_of_users_and_items(tmp_path, monkeypatch, 
     assert run_command(["run", "games.csv", "shows.csv", *columns, "--label", "item", *quick, "--out", "two"]) == 2
     assert "--label is not for ratings" in capsys.readouterr().err
     assert run_command(["run", "games.csv", "shows.csv", "--user", "usr", "--item", "item", "--out", "two"]) == 2
-    assert "no column 'usr'" in capsys.readouterr().err
+    assert "no user column 'usr'" in capsys.readouterr().err
 
 
 def test_the_command_line_reads_one_file_with_ratings_on_a_scale(tmp_path, monkeypatch, capsys):
