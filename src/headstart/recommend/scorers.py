@@ -13,22 +13,15 @@ class Scorer(Protocol):
     r"""What a recommender has learned: scores are products of queries and items.
 
     .. math:: s_{ui} = q(h_u)^\top v_i + b_i
-
-    Attributes
-    ----------
-    item_vectors : array or csr_matrix of shape (m, d)
-        v, of the target's items.
-    item_bias : array of shape (m,)
-        b.
     """
 
     @property
     def item_vectors(self) -> Any:
-        """V."""
+        """The vectors v of the target's items, shape (m, d), dense or CSR."""
 
     @property
     def item_bias(self) -> np.ndarray:
-        """Return b."""
+        """The biases b of the target's items, shape (m,)."""
 
     def queries(self, history: csr_matrix, users: np.ndarray) -> Any:
         """Return q, shape (n, d), dense or CSR.
