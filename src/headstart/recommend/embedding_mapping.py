@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -73,12 +74,15 @@ class TastesAndNeighbors:
         """None beside those of the ratings."""
         return self.tastes.item_bias
 
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Of the items' vectors, shape (d, d): made once, not for every user who asks."""
+        return np.asarray(np.cov(self.tastes.item_vectors, rowvar=False, bias=True))
+
     def queries(self, history: csr_matrix, users: np.ndarray) -> Beside:
         """Return both kinds of queries, side by side."""
         q = self.tastes.queries(history, users)
-        V = self.tastes.item_vectors
-        covariance = np.cov(V, rowvar=False, bias=True)
-        spread = np.sqrt(np.maximum(np.einsum("nd,de,ne->n", q, covariance, q), 1e-20))
+        spread = np.sqrt(np.maximum(np.einsum("nd,de,ne->n", q, self.covariance, q), 1e-20))
         near = csr_matrix(history @ self.neighbors.item_vectors.T)
         m = near.shape[1]
         mean = np.asarray(near.sum(axis=1)).ravel() / m

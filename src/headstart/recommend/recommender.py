@@ -188,8 +188,7 @@ class Recommender:
         if at < 0:
             raise InputError(f"{domain}: no item {item!r}; give one that the recommender was fitted on")
         column = self.histories.span(domain).start + at
-        known = self.histories.part(domain)[:, [at]]
-        value = float(known.data.max()) if known.nnz else 1.0
+        value = self.histories.highest[column]
         one = csr_matrix(([value], ([0], [column])), shape=(1, self.histories.matrix.shape[1]), dtype=np.float32)
         items, scores = self._top(one, np.array([-1]), k, None, exclude_seen=True, candidates=None)
         found = items[0] >= 0
@@ -315,7 +314,9 @@ class Recommender:
             left_out = None if left_out is None else left_out[:, chosen]
         items, scores = np.full((history.shape[0], k), -1), np.full((history.shape[0], k), np.nan)
         known = np.diff(history.indptr) > 0
-        if known.any():
+        if known.all():
+            items, scores = top_items(self.scorer.queries(history, at), V, b, k, left_out)
+        elif known.any():
             queries = self.scorer.queries(history[known], at[known])
             items[known], scores[known] = top_items(queries, V, b, k, None if left_out is None else left_out[known])
         if not known.all():
@@ -338,13 +339,12 @@ class Recommender:
     def _how(self, history: csr_matrix) -> list[str]:
         """Say what scores come from, user by user."""
         span = self.histories.span(self.target)
-        here = np.diff(history[:, span].indptr) > 0
         texts = []
         for row in range(history.shape[0]):
             columns = history.indices[history.indptr[row] : history.indptr[row + 1]]
             if not len(columns):
                 texts.append(f"{FALLBACK[self.histories.explicit]}, for want of a history")
-            elif here[row]:
+            elif ((columns >= span.start) & (columns < span.stop)).any():
                 texts.append(f"history in {self.target}")
             else:
                 ends = np.cumsum([len(ids) for ids in self.histories.items])
