@@ -44,6 +44,7 @@ COMMANDS = (
     "learn",
     "carry",
     "predict",
+    "serve",
     "map",
     "align",
     "recommend",
@@ -79,9 +80,16 @@ ELSEWHERE = (
     "headstart run university",
     "headstart run acm.mat",
     "headstart align triples_1",
+    "headstart serve",
+    "curl http://127.0.0.1",
 )
 #: What a page needs that an earlier page wrote.
-EARLIER = {"carry.md": ["younger.knowledge"], "predict.md": ["out"], "files.md": ["out", "younger.knowledge"]}
+EARLIER = {
+    "carry.md": ["younger.knowledge"],
+    "predict.md": ["out"],
+    "serve.md": ["out"],
+    "files.md": ["out", "younger.knowledge"],
+}
 VERDICTS = ("no evidence that transfer helps", "transfer helps", "transfer hurts", "a gain cannot be proven")
 LIMITS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 

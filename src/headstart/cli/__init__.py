@@ -20,6 +20,7 @@ from headstart.cli.predict import predict
 from headstart.cli.rank import rank
 from headstart.cli.recommend import recommend
 from headstart.cli.run import run
+from headstart.cli.serve import serve
 from headstart.cli.shift import shift
 from headstart.errors import HeadstartError
 
@@ -32,7 +33,23 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, learn, carry, predict, map_, align, classify, export, methods, shift, rank, bench, cache):
+for command in (
+    demo,
+    run,
+    learn,
+    carry,
+    predict,
+    serve,
+    map_,
+    align,
+    classify,
+    export,
+    methods,
+    shift,
+    rank,
+    bench,
+    cache,
+):
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(recommend, name="recommend")
 

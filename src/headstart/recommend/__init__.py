@@ -18,6 +18,7 @@ from headstart.recommend.pooled_ratings import PooledRatings
 from headstart.recommend.rating_files import read_ratings
 from headstart.recommend.ratings import Ratings, ratings_domain, ratings_domains
 from headstart.recommend.recommender import Guest, Recommendations, Recommender
+from headstart.recommend.scenario_net import ScenarioNet
 
 __all__ = [
     "EASE",
@@ -41,6 +42,7 @@ __all__ = [
     "Ratings",
     "Recommendations",
     "Recommender",
+    "ScenarioNet",
     "UserMean",
     "compare",
     "evaluate",

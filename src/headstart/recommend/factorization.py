@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from headstart.recommend.base import RatingLearner
 from headstart.recommend.histories import Histories
-from headstart.recommend.least_squares import explicit_solution, implicit_half, implicit_solution
+from headstart.recommend.least_squares import explicit_solution, gram_of, implicit_half, implicit_solution
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +37,15 @@ class Preferences:
         """Numbers in a vector of taste."""
         return int(self.vectors.shape[1])
 
+    @cached_property
+    def gram(self) -> np.ndarray:
+        """The product of all vectors with themselves, shape (d, d): made once, not for every user who asks."""
+        return gram_of(self.vectors)
+
     def tastes(self, history: csr_matrix, centre: np.ndarray | None = None) -> np.ndarray:
         """Return vectors of taste, shape (n, d); who did nothing gets the centre, or zero."""
         C = csr_matrix((self.confidence[history.indices], history.indices, history.indptr), shape=history.shape)
-        return implicit_solution(C, self.vectors, self.penalty, centre)
+        return implicit_solution(C, self.vectors, self.penalty, centre, self.gram)
 
     def item_side(self, columns: slice) -> tuple[np.ndarray, np.ndarray]:
         """Return the vectors and biases of some items, with which tastes are multiplied."""
@@ -72,8 +79,11 @@ class RatingTastes:
 
     def tastes(self, history: csr_matrix, centre: np.ndarray | None = None) -> np.ndarray:
         """Return vectors of taste, shape (n, d + 1)."""
-        left = csr_matrix((history.data - self.bias[history.indices], history.indices, history.indptr), history.shape)
-        return explicit_solution(left, with_one(self.vectors), self.penalty, self.weight, centre)
+        # Of all items, only those of the histories count.
+        met, at = np.unique(history.indices, return_inverse=True)
+        left = history.data - self.bias[history.indices]
+        R = csr_matrix((left, at, history.indptr), shape=(history.shape[0], len(met)))
+        return explicit_solution(R, with_one(self.vectors[met]), self.penalty, self.weight[met], centre)
 
     def item_side(self, columns: slice) -> tuple[np.ndarray, np.ndarray]:
         """Return the vectors and biases of some items, with which tastes are multiplied."""
@@ -217,9 +227,11 @@ def implicit_factors(
     across = C.T.tocsr()
     U = rng.normal(0, 0.01, (C.shape[0], n_factors)).astype(np.float32)
     V = rng.normal(0, 0.01, (C.shape[1], n_factors)).astype(np.float32)
-    for _ in range(iterations):
-        U = implicit_half(C, V, U, penalty, steps)
-        V = implicit_half(across, U, V, penalty, steps)
+    # The products are small: threads would wait for each other longer than they work.
+    with threadpool_limits(1):
+        for _ in range(iterations):
+            U = implicit_half(C, V, U, penalty, steps)
+            V = implicit_half(across, U, V, penalty, steps)
     return Preferences(V[things], confidence, penalty)
 
 
@@ -245,11 +257,12 @@ def explicit_factors(
     np.maximum.at(weigh, things, weight)
     across = T.T.tocsr()
     V, b = rng.normal(0, 0.1, (n_things, n_factors)), np.zeros(n_things)
-    for _ in range(iterations):
-        U = explicit_solution(_less(T, b[T.indices]), with_one(V), penalty, weigh)
-        P, kindness = U[:, :-1], U[:, -1]
-        VB = explicit_solution(_less(across, kindness[across.indices]), with_one(P), penalty)
-        V, b = VB[:, :-1], VB[:, -1]
+    with threadpool_limits(1):
+        for _ in range(iterations):
+            U = explicit_solution(_less(T, b[T.indices]), with_one(V), penalty, weigh)
+            P, kindness = U[:, :-1], U[:, -1]
+            VB = explicit_solution(_less(across, kindness[across.indices]), with_one(P), penalty)
+            V, b = VB[:, :-1], VB[:, -1]
     return RatingTastes(
         V[things].astype(np.float32), (mean + b)[things].astype(np.float32), penalty, weight.astype(np.float32)
     )

@@ -161,6 +161,15 @@ class Histories:
             return np.arange(self.matrix.shape[1])
         return np.asarray(np.unique(joined_ids(self.items, "item"), return_inverse=True)[1])
 
+    @cached_property
+    def highest(self) -> np.ndarray:
+        """The highest rating of each column, shape (columns,): what it is to like an item."""
+        if not self.explicit:
+            return np.ones(self.matrix.shape[1], dtype=np.float32)
+        highest = np.full(self.matrix.shape[1], -np.inf, dtype=np.float32)
+        np.maximum.at(highest, self.matrix.indices, self.matrix.data)
+        return highest
+
     def positions(self, users: Any) -> np.ndarray:
         """Return the positions of users by id, -1 where one is not known."""
         return find_ids(self.users, users)
@@ -217,7 +226,8 @@ def find_ids(known: np.ndarray, ids: Any) -> np.ndarray:
         return np.where(whole, find_ids(known, numbers), -1)
     if known.dtype.kind not in "iu":
         ids = ids.astype(str)
-    at = np.searchsorted(known, ids).clip(0, len(known) - 1)
+    # Of one type: else all known ids would be copied into a wider one.
+    at = np.searchsorted(known, ids.astype(known.dtype)).clip(0, len(known) - 1)
     return np.where(known[at] == ids, at, -1)
 
 

@@ -191,8 +191,7 @@ class Recommender:
         if at < 0:
             raise InputError(f"{domain}: no item {item!r}; give one that the recommender was fitted on")
         column = self.histories.span(domain).start + at
-        known = self.histories.part(domain)[:, [at]]
-        value = float(known.data.max()) if known.nnz else 1.0
+        value = self.histories.highest[column]
         one = csr_matrix(([value], ([0], [column])), shape=(1, self.histories.matrix.shape[1]), dtype=np.float32)
         items, scores = self._top(one, np.array([-1]), k, None, exclude_seen=True, candidates=None)
         found = items[0] >= 0
@@ -322,7 +321,9 @@ class Recommender:
             left_out = None if left_out is None else left_out[:, chosen]
         items, scores = np.full((history.shape[0], k), -1), np.full((history.shape[0], k), np.nan)
         known = np.diff(history.indptr) > 0
-        if known.any():
+        if known.all():
+            items, scores = top_items(self.scorer.queries(history, at), V, b, k, left_out)
+        elif known.any():
             queries = self.scorer.queries(history[known], at[known])
             items[known], scores[known] = top_items(queries, V, b, k, None if left_out is None else left_out[known])
         if not known.all():

@@ -42,12 +42,15 @@ def scores_of(scorer: Scorer, history: csr_matrix, users: np.ndarray) -> np.ndar
 
 def products(queries: Any, item_vectors: Any, item_bias: np.ndarray | float) -> np.ndarray:
     """Return queries @ items.T + bias, dense, shape (n, m)."""
+    found: Any
     if isinstance(queries, Beside):
-        blocks = [products(q, V, 0.0) for q, V in zip(queries.parts, item_vectors.parts, strict=True)]
-        return np.asarray(sum(blocks) + item_bias, dtype=np.float32)
-    found = queries @ item_vectors.T
-    found = found.toarray() if issparse(found) else np.asarray(found)
-    return np.asarray(found + item_bias, dtype=np.float32)
+        found = sum(products(q, V, 0.0) for q, V in zip(queries.parts, item_vectors.parts, strict=True))
+    else:
+        found = queries @ item_vectors.T
+        found = found.toarray() if issparse(found) else np.asarray(found)
+    if np.any(item_bias):
+        found = found + item_bias
+    return np.asarray(found, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
