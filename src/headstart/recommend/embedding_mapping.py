@@ -81,29 +81,28 @@ class TastesAndNeighbors:
 
     def queries(self, history: csr_matrix, users: np.ndarray) -> Beside:
         """Return both kinds of queries, side by side."""
-        q = self.tastes.queries(history, users)
-        return _beside(q, history, *self._scales(q, history))
+        q, near = self.tastes.queries(history, users), self.neighbors.queries(history, users)
+        return _beside(q, near, *self._scales(q, near))
 
     def queries_on_one_scale(self, history: csr_matrix) -> Beside:
         """Return queries on the scale of the first history: what the others lack then shows in the scores."""
-        q = self.tastes.queries(history, np.full(history.shape[0], -1))
-        of_taste, of_neighbors = self._scales(q[:1], history[:1])
-        n = history.shape[0]
-        return _beside(q, history, np.repeat(of_taste, n), np.repeat(of_neighbors, n))
+        guests = np.full(history.shape[0], -1)
+        q, near = self.tastes.queries(history, guests), self.neighbors.queries(history, guests)
+        of_taste, of_neighbors = self._scales(q[:1], near[:1])
+        return _beside(q, near, np.repeat(of_taste, len(guests)), np.repeat(of_neighbors, len(guests)))
 
-    def _scales(self, q: np.ndarray, history: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    def _scales(self, q: np.ndarray, near: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
         """Return what brings the scores of tastes, and of neighbours, to their spread over the items, shape (n,)."""
         spread = np.sqrt(np.maximum(np.einsum("nd,de,ne->n", q, self.covariance, q), 1e-20))
-        near = csr_matrix(history @ self.neighbors.item_vectors.T)
         m = near.shape[1]
         mean = np.asarray(near.sum(axis=1)).ravel() / m
         square = np.asarray(near.multiply(near).sum(axis=1)).ravel() / m
         return 1 / spread, self.weight / np.sqrt(np.maximum(square - mean**2, 1e-20))
 
 
-def _beside(q: np.ndarray, history: csr_matrix, of_taste: np.ndarray, of_neighbors: np.ndarray) -> Beside:
-    scaled = diags_array(of_neighbors.astype(np.float32)) @ history
-    return Beside(((q * of_taste[:, None]).astype(np.float32), csr_matrix(scaled)))
+def _beside(q: np.ndarray, near: csr_matrix, of_taste: np.ndarray, of_neighbors: np.ndarray) -> Beside:
+    scaled = csr_matrix(diags_array(of_neighbors.astype(np.float32)) @ near)
+    return Beside(((q * of_taste[:, None]).astype(np.float32), scaled))
 
 
 class EmbeddingMapping(CrossDomainMethod):

@@ -102,4 +102,4 @@ def likeness(histories: Histories, shrink: float) -> Neighbors:
     own = csr_matrix((np.ones(W.shape[0]), (np.arange(W.shape[0]), np.arange(span.start, span.stop))), shape=W.shape)
     W = csr_matrix(W - W.multiply(own), dtype=np.float32)
     W.eliminate_zeros()
-    return Neighbors(W, np.zeros(W.shape[0], dtype=np.float32))
+    return Neighbors(W.T.tocsr(), np.zeros(W.shape[0], dtype=np.float32))

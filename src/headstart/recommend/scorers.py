@@ -45,9 +45,14 @@ def products(queries: Any, item_vectors: Any, item_bias: np.ndarray | float) -> 
     found: Any
     if isinstance(queries, Beside):
         found = sum(products(q, V, 0.0) for q, V in zip(queries.parts, item_vectors.parts, strict=True))
+    elif isinstance(item_vectors, Each):
+        found = queries[:, item_vectors.columns]
+    elif isinstance(queries, Each):
+        # Asked the other way round, items first.
+        found = item_vectors[:, queries.columns].T
     else:
         found = queries @ item_vectors.T
-        found = found.toarray() if issparse(found) else np.asarray(found)
+    found = found.toarray() if issparse(found) else np.asarray(found)
     if np.any(item_bias):
         found = found + item_bias
     return np.asarray(found, dtype=np.float32)
@@ -74,22 +79,59 @@ class Constant:
 
 
 @dataclass(frozen=True, eq=False)
-class Neighbors:
-    """Items like those in the history: the query is the history itself.
+class Each:
+    """Items that stand for themselves: a query is then the row of all their scores, and may be sparse.
 
     Parameters
     ----------
-    item_vectors : csr_matrix or array of shape (m, columns)
-        How like each target item is to every item.
+    columns : slice or int array of shape (m,)
+        Where their scores stand in a query.
+    total : int
+        Scores in a query.
+
+    >>> items = Each(slice(0, 3), 3)
+    >>> products(csr_matrix([[1.0, 0.0, 2.0]]), items[np.array([2, 0])], 0.0)
+    array([[2., 1.]], dtype=float32)
+    """
+
+    columns: Any
+    total: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Items, and scores in a query."""
+        return len(np.arange(self.total)[self.columns]), self.total
+
+    def __getitem__(self, index: Any) -> Each:
+        if isinstance(index, slice) and isinstance(self.columns, slice):
+            # Blocks of items stay slices, which cost nothing to take.
+            within = range(self.total)[self.columns][index]
+            return Each(slice(within.start, within.stop), self.total)
+        return Each(np.arange(self.total)[self.columns][index], self.total)
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbors:
+    """Items like those in the history: the query is what the events of the history add up to, item by item.
+
+    Parameters
+    ----------
+    towards : csr_matrix of shape (columns, m)
+        How like every item is to each target item.
     item_bias : array of shape (m,)
     """
 
-    item_vectors: Any
+    towards: csr_matrix
     item_bias: np.ndarray
 
+    @property
+    def item_vectors(self) -> Each:
+        """Each item for itself."""
+        return Each(slice(0, self.towards.shape[1]), self.towards.shape[1])
+
     def queries(self, history: csr_matrix, users: np.ndarray) -> csr_matrix:
-        """Return the histories."""
-        return history
+        """Return the sums over events, shape (n, m)."""
+        return csr_matrix(history @ self.towards)
 
 
 @dataclass(frozen=True, eq=False)
