@@ -78,6 +78,9 @@ def test_one_by_one_is_as_all_together(found):
         rows = together[together["user"].astype(str) == str(user)]
         assert rows["item"].tolist() == alone.items.tolist()
         np.testing.assert_allclose(rows["score"], alone.scores, rtol=1e-4)
+    for each, user in zip(recommender.recommend_each([3, 75, "nobody"], 4), (3, 75, "nobody"), strict=True):
+        assert each.items.tolist() == recommender.recommend(user, 4).items.tolist()
+        assert each.how == recommender.recommend(user, 4).how
 
 
 def test_a_guest_with_a_users_history_gets_what_the_user_gets(found):

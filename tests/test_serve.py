@@ -324,10 +324,10 @@ def test_our_own_mistake_is_one_plain_line(recommender):
     from headstart.serve.app import make_app
 
     class Broken(Service):
-        def recommend(self, asked):
-            if asked["k"] == 3:
+        def recommend_together(self, questions):
+            if questions[0]["k"] == 3:
                 raise RuntimeError("a secret")
-            return super().recommend(asked)
+            return super().recommend_together(questions)
 
     limits, answers = Limits(), []
     model = Model(Vectorizer("passthrough"), recommender, "ranking", {"rows": "ratings"})

@@ -56,13 +56,12 @@ BASELINES: dict[str, tuple[Any, str]] = {
     "item-knn": (ItemKNN(), "target"),
     "matrix-factorization": (MatrixFactorization(), "target"),
     "ease": (EASE(), "target"),
-    "ease, union": (EASE(), "union"),
+    "ease, union": (EASE(max_items=30_000), "union"),
     "collective-mf": (CollectiveMF(), "method"),
     "cross-domain-item-knn": (CrossDomainItemKNN(), "method"),
 }
 OURS: dict[str, tuple[Any, str]] = {
-    "embedding-mapping, as published": (EmbeddingMapping(f="affine", neighbors=0), "method"),
-    "embedding-mapping, kernel alone": (EmbeddingMapping(neighbors=0), "method"),
+    "embedding-mapping, as published": (EmbeddingMapping(neighbors=0), "method"),
     "embedding-mapping": (EmbeddingMapping(), "method"),
     "personalized-bridge": (PersonalizedBridge(), "method"),
     "bi-graph-transfer": (BiGraphTransfer(), "method"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -134,11 +134,19 @@ class Recommender:
         InputError
             When k is less than 1, or the domain is another one.
         """
-        users = [user]
-        history, at = self._histories_of(users)
+        history, at = self._histories_of([user])
         items, scores = self._top(history, at, k, domain, exclude_seen, candidates)
         found = items[0] >= 0
         return Recommendations(self.items[items[0][found]], scores[0][found], self._how(history)[0])
+
+    def recommend_each(self, users: Sequence[Any], k: int = 10) -> list[Recommendations]:
+        """Return what `recommend` returns for each user, made in one pass over the items."""
+        history, at = self._histories_of(users)
+        items, scores = self._top(history, at, k, None, exclude_seen=True, candidates=None)
+        return [
+            Recommendations(self.items[best[best >= 0]], of[best >= 0], how)
+            for best, of, how in zip(items, scores, self._how(history), strict=True)
+        ]
 
     def recommend_all(
         self,

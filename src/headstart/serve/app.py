@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from json import dumps
 from typing import Any
 
@@ -56,11 +57,14 @@ class Desk:
     """Where questions go: to the service, one after another, in a thread that is no one else's.
 
     The products of one question take all of a core, so more threads would only wait for each other; and a model
-    answers nothing twice at a time. More at once is what more workers are for.
+    answers nothing twice at a time. More at once is what more workers are for. Who asks for recommendations while
+    another question is answered waits, and all who wait are answered together: the items are gone through once.
     """
 
     def __init__(self) -> None:
         self.service: Service | None = None
+        self.waiting: list[tuple[dict[str, Any], asyncio.Future[dict[str, Any]]]] = []
+        self.answering: asyncio.Task[None] | None = None
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="service", initializer=threadpool_limits, initargs=(1,))
 
     async def open(self, load: Callable[[], Service]) -> None:
@@ -83,6 +87,35 @@ class Desk:
         """Return the service's answer."""
         answer = getattr(self.ready(), question)
         return Answer(await asyncio.get_running_loop().run_in_executor(self.thread, answer, asked))
+
+    async def recommend(self, asked: dict[str, Any]) -> Answer:
+        """Return recommendations, made together with those for all others who wait."""
+        service, loop = self.ready(), asyncio.get_running_loop()
+        answer: asyncio.Future[dict[str, Any]] = loop.create_future()
+        self.waiting.append((asked, answer))
+        if self.answering is None:
+            self.answering = loop.create_task(self._answer_waiting(service))
+        return Answer(await answer)
+
+    async def _answer_waiting(self, service: Service) -> None:
+        run = partial(asyncio.get_running_loop().run_in_executor, self.thread, service.recommend_together)
+        try:
+            while self.waiting:
+                asked, self.waiting = self.waiting, []
+                work = run([question for question, _ in asked])
+                await asyncio.wait([work])
+                mistake = work.exception()
+                answers = [mistake] * len(asked) if mistake is not None else work.result()
+                for (_, waits), answer in zip(asked, answers, strict=True):
+                    if waits.done():
+                        # Who asked is gone.
+                        continue
+                    if isinstance(answer, BaseException):
+                        waits.set_exception(answer)
+                    else:
+                        waits.set_result(answer)
+        finally:
+            self.answering = None
 
 
 def make_app(load: Callable[[], Service], limits: Limits) -> Application:
@@ -128,7 +161,7 @@ def _add_questions(app: FastAPI, desk: Desk) -> None:
     @app.post("/recommend", response_model=ItemsAnswer, responses=MISTAKES)
     async def recommend(asked: RecommendQuestion) -> Answer:
         """Recommend items to a user, or to who has this history."""
-        return await desk.ask("recommend", _plain(asked))
+        return await desk.recommend(_plain(asked))
 
     @app.post("/similar", response_model=ItemsAnswer, responses=MISTAKES)
     async def similar(asked: SimilarQuestion) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,7 @@ class Service:
     def takes(self) -> str:
         """What the model's rows are: one of SERVED, or facts, or graph."""
         model = self.model
-        if hasattr(model.predictor, "recommend"):
+        if hasattr(getattr(model.predictor, "recommender_", model.predictor), "recommend"):
             return "ratings"
         if model.takes_items:
             return str(model.predictor.reader.modality_)
@@ -70,7 +71,7 @@ class Service:
         if self.takes == "table":
             told["columns"] = dict(model.vectorizer.kinds or {})
         if self.recommends:
-            histories = model.predictor.histories
+            histories = model.recommender.histories
             told["recommends"] = histories.target
             told["domains"] = {name: len(ids) for name, ids in zip(histories.domains, histories.items, strict=True)}
             told["users"] = len(histories.users)
@@ -84,7 +85,7 @@ class Service:
         A refusal in our own words is an answer too: a model may refuse gaps.
         """
         if self.recommends:
-            recommender = self.model.predictor
+            recommender = self.model.recommender
             user = recommender.histories.users[:1].tolist()[0]
             self.recommend({"user": user, "k": 1})
             item = recommender.items[:1].tolist()[0]
@@ -142,16 +143,40 @@ class Service:
         found = recommender.recommend(
             someone, k, exclude_seen=asked.get("exclude_seen", True), candidates=asked.get("candidates")
         )
-        items = [{"item": item, "score": score} for item, score in found]
+        answer = _told(found)
         if explain:
-            for each in items:
+            for each in answer["items"]:
                 each["because"] = recommender.explain(someone, each["item"], 3).to_dict("records")
-        return {"items": items, "how": found.how}
+        return answer
+
+    def recommend_together(self, questions: Sequence[dict[str, Any]]) -> list[dict[str, Any] | HeadstartError]:
+        """Return an answer to each question of `recommend`, or why there is none.
+
+        Plain questions (a user and a k) are answered in one pass over the items.
+        """
+        answers: list[dict[str, Any] | HeadstartError | None] = [None] * len(questions)
+        plain: dict[int, list[int]] = {}
+        for place, asked in enumerate(questions):
+            try:
+                if _is_plain(asked):
+                    plain.setdefault(self._k(asked), []).append(place)
+                else:
+                    answers[place] = self.recommend(asked)
+            except HeadstartError as error:
+                answers[place] = error
+        for k, places in plain.items():
+            try:
+                found = self._recommender().recommend_each([questions[place]["user"] for place in places], k)
+            except HeadstartError as error:
+                found = [error] * len(places)
+            for place, each in zip(places, found, strict=True):
+                answers[place] = each if isinstance(each, HeadstartError) else _told(each)
+        return [answer for answer in answers if answer is not None]
 
     def similar(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return the items of the target like one of it, or of another domain."""
         found = self._recommender().similar_items(asked["item"], self._k(asked), asked.get("domain"))
-        return {"items": [{"item": item, "score": score} for item, score in found], "how": found.how}
+        return _told(found)
 
     def _k(self, asked: dict[str, Any]) -> int:
         k = int(asked.get("k", 10))
@@ -162,7 +187,7 @@ class Service:
     def _recommender(self) -> Any:
         if not self.recommends:
             raise InputError("this model recommends nothing; ask /predict")
-        return self.model.predictor
+        return self.model.recommender
 
     def _read(self, rows: list[Any]) -> Any:
         if self.takes == "table":
@@ -186,6 +211,20 @@ class Service:
         if self.takes == "text":
             return ["a text"]
         return np.zeros((1, int(self.model.card.get("columns", 1))))
+
+
+def _is_plain(asked: dict[str, Any]) -> bool:
+    """Tell whether a question is a user and a k, and nothing else."""
+    return (
+        asked.get("history") is None
+        and asked.get("candidates") is None
+        and not asked.get("explain")
+        and asked.get("exclude_seen", True)
+    )
+
+
+def _told(found: Any) -> dict[str, Any]:
+    return {"items": [{"item": item, "score": score} for item, score in found], "how": found.how}
 
 
 def _as_table(rows: list[Any], columns: list[str]) -> Any:
