@@ -69,18 +69,18 @@ def main():
     parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
-    lines = {"fit": fitting(arguments.interactions, 30_000, 10_000, arguments.factors, arguments.runs)}
-    print(lines["fit"], flush=True)
+    lines = [{"what": "fit", **fitting(arguments.interactions, 30_000, 10_000, arguments.factors, arguments.runs)}]
+    print(lines[-1], flush=True)
     rng = np.random.default_rng(0)
     items = rng.standard_normal((arguments.items, arguments.factors), dtype=np.float32)
     queries = rng.standard_normal((arguments.users, arguments.factors), dtype=np.float32)
     finding(queries[:1], items, 10, 1)
-    lines["one_user"] = finding(queries[:1], items, 10, 21)
-    print(lines["one_user"], flush=True)
-    lines["many_users"] = finding(queries, items, 10, arguments.runs)
-    print(lines["many_users"], flush=True)
+    lines.append({"what": "top 10, one user", **finding(queries[:1], items, 10, 21)})
+    print(lines[-1], flush=True)
+    lines.append({"what": "top 10, many users", **finding(queries, items, 10, arguments.runs)})
+    print(lines[-1], flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    record.write("recommend_speed", {"seed": 0, "load": os.getloadavg()[0], "peak_gib": peak, **lines})
+    record.write("recommend_speed", {"seed": 0, "load": os.getloadavg()[0], "peak_gib": peak, "lines": lines})
 
 
 if __name__ == "__main__":

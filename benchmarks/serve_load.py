@@ -152,7 +152,8 @@ def main():
             server.send_signal(signal.SIGTERM)
             server.wait(60)
     asked = vars(arguments) | {"seed": 0}
-    record.write("serve", {"load": os.getloadavg()[0], **asked, "before": before, "flood": flooded, "after": after})
+    lines = [{"when": "before the flood", **before}, {"when": "after it", **after}]
+    record.write("serve", {"load": os.getloadavg()[0], **asked, "flood": flooded, "lines": lines})
 
 
 def wait_until_ready(port):

@@ -1,10 +1,10 @@
-"""Make the tables of docs/benchmarks.md and docs/relations.md from what was measured (results/*.json)."""
+"""Make the tables of docs/benchmarks.md, docs/relations.md and docs/recommendation.md from what was measured (results/*.json)."""
 
 import json
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGES = [HERE.parent / "docs" / f"{name}.md" for name in ("benchmarks", "relations")]
+PAGES = [HERE.parent / "docs" / f"{name}.md" for name in ("benchmarks", "relations", "recommendation")]
 
 #: The columns of a published table that was done again.
 PUBLISHED = {
@@ -25,6 +25,7 @@ NAMED, COUNTED = "named", "counted"
 POINTS = "{0[0]:.1f} ({0[1]:.1f} to {0[2]:.1f})"
 #: A mean with its interval in thousandths, and a difference; three figures beside each other; so many of so many.
 THOUSANDTHS, CHANGE = "{0[0]:.3f} ({0[1]:.3f} to {0[2]:.3f})", "{0[0]:+.3f} ({0[1]:+.3f} to {0[2]:+.3f})"
+AREA, AREA_CHANGE = "{0[0]:.4f} ({0[1]:.4f} to {0[2]:.4f})", "{0[0]:+.4f} ({0[1]:+.4f} to {0[2]:+.4f})"
 THREE, SHARE = "{0[0]:.3f} / {0[1]:.3f} / {0[2]:.3f}", "{0[0]} of {0[1]}"
 ACCURACY, DIFFERENCE = "{0[0]:.1f} ({0[1]:.1f} to {0[2]:.1f})", "{0[0]:+.1f} ({0[1]:+.1f} to {0[2]:+.1f})"
 
@@ -123,6 +124,64 @@ COLUMNS = {
         "harmed": ("worse", SHARE),
         "worst_cll": ("worst", "{:+.3f}"),
         "took_scratch": ("scratch taken", SHARE),
+    },
+    **{
+        f"recommend {part}": {
+            "direction": ("direction", "{}"),
+            "method": ("method", "{}"),
+            "sampled mrr": ("among 999: MRR", THOUSANDTHS),
+            "sampled hr": ("HR@10", THOUSANDTHS),
+            "sampled ndcg": ("NDCG@10", THOUSANDTHS),
+            "full ndcg": ("among all: NDCG@10", THOUSANDTHS),
+            "seconds": ("seconds", "{:.0f}"),
+        }
+        for part in ("cold", "warm")
+    },
+    **{
+        f"recommend {part}, gain": {
+            "direction": ("direction", "{}"),
+            "over": ("over", "{}"),
+            "sampled mrr": ("among 999: MRR", CHANGE),
+            "sampled hr": ("HR@10", CHANGE),
+            "sampled ndcg": ("NDCG@10", CHANGE),
+            "full ndcg": ("among all: NDCG@10", CHANGE),
+        }
+        for part in ("cold", "warm")
+    },
+    "recommend scenarios": {
+        "cutting": ("scenarios by", "{}"),
+        "scenario": ("scenario", "{}"),
+        "method": ("chosen", "{}"),
+        "auc": ("AUC", AREA),
+        "over_pooled": ("over pooled", AREA_CHANGE),
+        "over_told": ("over pooled, told", AREA_CHANGE),
+        "over_separate": ("over separate", AREA_CHANGE),
+    },
+    "recommend kinds": {
+        "cutting": ("scenarios by", "{}"),
+        "method": ("kind", "{}"),
+        "choice": ("on the part for choosing", "{:.4f}"),
+        "auc": ("AUC, mean of the scenarios", AREA),
+        "over_pooled": ("over pooled", AREA_CHANGE),
+        "seconds": ("CPU seconds", "{:.0f}"),
+    },
+    "recommend_speed": {
+        "what": ("what", "{}"),
+        "interactions": ("interactions", "{:,}"),
+        "users": ("users", "{:,}"),
+        "items": ("items", "{:,}"),
+        "factors": ("numbers a vector", "{}"),
+        "median_seconds": ("seconds (median)", "{:.3f}"),
+        "median_processor_seconds": ("of the processors", "{:.3f}"),
+    },
+    "serve": {
+        "when": ("when", "{}"),
+        "asked": ("requests", "{:,}"),
+        "wrong": ("wrong answers", "{}"),
+        "answered_per_second": ("a second", "{:.0f}"),
+        "p50_ms": ("p50, ms", "{:.0f}"),
+        "p95_ms": ("p95", "{:.0f}"),
+        "p99_ms": ("p99", "{:.0f}"),
     },
     "transferability_speed": {
         "score": ("score", "{}"),

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "guard": "headstart.bench.guard",
     "ranking": "headstart.bench.ranking",
     "relations": "headstart.bench.relations",
+    "recommend": "headstart.bench.recommend",
 }
 
 
@@ -87,6 +88,8 @@ def bench(
     headstart bench models --data DIR --models DIR
 
     headstart bench relations --data DIR
+
+    headstart bench recommend --data DIR
     """
     if output is not None:
         require_new(output, force)

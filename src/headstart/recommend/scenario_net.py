@@ -13,9 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 from headstart.errors import InputError, NeedsError, unknown_name
 from headstart.recommend.scenario_columns import Columns, scenario_of
 from headstart.recommend.scenario_layers import KINDS, NUMPY, Shape, logits, spans_of
+from headstart.recommend.scenario_offsets import fit_offsets, sums_of
 from headstart.recommend.scenario_training import Rows, Training, trained
 
-Kind = Literal["pooled", "separate", "shared-bottom", "mmoe", "star", "pepnet"]
+Kind = Literal["pooled", "separate", "shared-bottom", "mmoe", "star", "pepnet", "glmix"]
+#: Kinds whose networks are not told the scenario, and parts of the rows that "glmix" leaves out in turn.
+UNTOLD, PARTS = ("pooled", "separate", "glmix"), 4
 #: Rows that are predicted at a time.
 AT_ONCE = 8192
 
@@ -35,6 +38,9 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
     - "star": the weights of every layer are shared ones times the scenario's own, biases add up; inputs are normalised
       by scenario, and a small network that is told the scenario adds to the answer.
     - "pepnet": one network, whose embeddings and layers are scaled by gates, 2 sigmoid(.), that see the scenario.
+    - "glmix": networks of all rows that are not told the scenario, and what every category adds to them in every
+      scenario, drawn to zero (generalised linear mixed effects). It is learned from the log-odds of further networks,
+      four of which each leave out a part of the rows: of rows that were learned by heart there is nothing to learn.
     - "pooled": one network of all rows, which is not told the scenario.
     - "separate": a network for each scenario, from its rows alone.
 
@@ -57,6 +63,8 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
         Of the squares of the embeddings, each time that one is looked up.
     own_penalty : float, default 0.01
         The same of each scenario's own weights u.
+    offset_penalty : float, default 30
+        lambda of the offsets of "glmix": what an offset's square costs beside the log-likelihood.
     dropout : float, default 0.2
     masked : float, default 0.01
         The share of categories that are hidden when training, so that it is learned what an unknown one says.
@@ -83,6 +91,8 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
     Mixture-of-Experts. KDD 2018.
     Sheng and others: One Model to Serve All: Star Topology Adaptive Recommender for Multi-Domain CTR Prediction.
     CIKM 2021.
+    Zhang, Zhou, Ma, Chen, Zhang, Agarwal: GLMix: Generalized Linear Mixed Models for Large-Scale Response Prediction.
+    KDD 2016.
     Chang and others: PEPNet: Parameter and Embedding Personalized Network for Infusing with Personalized Prior
     Information. KDD 2023.
 
@@ -109,6 +119,7 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
         learning_rate: float = 0.003,
         penalty: float = 0.001,
         own_penalty: float = 0.01,
+        offset_penalty: float = 30.0,
         dropout: float = 0.2,
         masked: float = 0.01,
         batch: int = 2048,
@@ -126,6 +137,7 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
         self.learning_rate = learning_rate
         self.penalty = penalty
         self.own_penalty = own_penalty
+        self.offset_penalty = offset_penalty
         self.dropout = dropout
         self.masked = masked
         self.batch = batch
@@ -172,27 +184,41 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
         codes, values = self.columns_.read(table)
         rows = Rows(codes, values, of_row, (y == self.classes_[1]).astype(np.float32))
         when = None if time is None else np.asarray(time).ravel()
+        self.shape_ = self._shape(rows)
+        self.networks_, self.epochs_, self.offsets_ = [], [], None
         groups = [np.flatnonzero(of_row == s) for s in range(len(self.scenarios_))]
         if self.kind != "separate":
             groups = [np.arange(len(y))]
-        self.shape_ = self._shape(rows)
-        self.networks_, self.epochs_ = [], []
         for k in range(self.n_networks):
             seeds = np.random.SeedSequence([self.random_state, k]).generate_state(len(groups) + 1)
             for seed, group in zip(seeds.tolist(), groups, strict=False):
-                learn, held = self._held_back(group, when, seed)
-                alone = self.kind in ("pooled", "separate")
-                P, epochs = trained(
-                    self.shape_,
-                    _sorted(rows, learn, alone),
-                    _sorted(rows, held, alone),
-                    self.columns_.starts[:-1],
-                    self._training(),
-                    seed,
-                )
+                P, epochs = self._trained(rows, group, when, seed)
                 self.networks_.append(P)
                 self.epochs_.append(epochs)
+        if self.kind == "glmix":
+            self.offsets_ = self._offsets(rows, when)
         return self
+
+    def _offsets(self, rows: Rows, when: np.ndarray | None) -> np.ndarray:
+        """Return what each category adds in each scenario, from networks that have not seen the rows."""
+        n = len(rows.y)
+        *seeds, last = np.random.SeedSequence([self.random_state, PARTS]).generate_state(PARTS + 1).tolist()
+        part = np.random.default_rng(last).permutation(n) % PARTS
+        unseen = np.zeros(n)
+        for k, seed in enumerate(seeds):
+            P, _ = self._trained(rows, np.flatnonzero(part != k), when, seed)
+            here = np.flatnonzero(part == k)
+            unseen[here] = logits(P, self.shape_, rows.codes[here], rows.values[here], [(0, 0, len(here))], NUMPY)
+        size = len(self.scenarios_), int(self.columns_.starts[-1])
+        return fit_offsets(rows.codes, rows.scenario, rows.y, unseen, size, self.offset_penalty)
+
+    def _trained(self, rows: Rows, group: np.ndarray, when: np.ndarray | None, seed: int) -> tuple[Any, int]:
+        learn, held = self._held_back(group, when, seed)
+        alone = self.kind in UNTOLD
+        starts = self.columns_.starts[:-1]
+        return trained(
+            self.shape_, _sorted(rows, learn, alone), _sorted(rows, held, alone), starts, self._training(), seed
+        )
 
     def decision_function(self, X: pd.DataFrame, scenario: Any = None) -> np.ndarray:
         """Return the log-odds of a click, shape (n,).
@@ -241,9 +267,11 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
                 part = rows[start:stop]
                 # One network of each draw, or the scenario's own of each.
                 mine = self.networks_[s :: len(self.scenarios_)] if self.kind == "separate" else self.networks_
-                span = [(0 if self.kind in ("pooled", "separate") else s, 0, len(part))]
+                span = [(0 if self.kind in UNTOLD else s, 0, len(part))]
                 for P in mine:
                     found[part] += logits(P, self.shape_, codes[part], values[part], span, NUMPY) / len(mine)
+        if self.offsets_ is not None:
+            found += sums_of(self.offsets_, codes, scenario)
         return found
 
     def _held_back(self, rows: np.ndarray, when: np.ndarray | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -257,7 +285,7 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
 
     def _shape(self, rows: Rows) -> Shape:
         return Shape(
-            kind="pooled" if self.kind == "separate" else self.kind,
+            kind="pooled" if self.kind in UNTOLD else self.kind,
             fields=rows.codes.shape[1],
             numbers=rows.values.shape[1],
             categories=int(self.columns_.starts[-1]),
@@ -280,8 +308,9 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
         )
 
     def _check(self) -> None:
-        if self.kind not in (*KINDS, "separate"):
-            raise InputError(unknown_name("kind", self.kind, (*KINDS, "separate"), "ScenarioNet"))
+        kinds = (*KINDS, "separate", "glmix")
+        if self.kind not in kinds:
+            raise InputError(unknown_name("kind", self.kind, kinds, "ScenarioNet"))
         for name in ("width", "experts", "batch", "epochs", "patience", "n_networks"):
             if getattr(self, name) < 1:
                 raise InputError(f"ScenarioNet: {name} must be 1 or more, not {getattr(self, name)}")
