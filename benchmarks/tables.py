@@ -1,4 +1,4 @@
-"""Make the tables of docs/benchmarks.md, docs/relations.md and docs/recommendation.md from what was measured (results/*.json)."""
+"""Make the tables of docs/benchmarks.md, relations.md and recommendation.md from what was measured (results/*.json)."""
 
 import json
 from pathlib import Path

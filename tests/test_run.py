@@ -365,6 +365,7 @@ def test_a_family_stands_for_its_methods_that_can_work_here(helpful):
     source, target, _ = helpful
     result = headstart.run(source, target, methods=["feature-based", "pooled"], repeats=1, curve_draws=0)
     family = headstart.methods("feature-based")
+    family = family[family["reads"].str.contains("table")]
     unpaired = family.index[~family["pairs"]]
     assert {line.name for line in result.tried} == {"target-only", "pooled", *unpaired} - set(result.left_out)
     assert {name for name in family.index if name in result.left_out} >= set(family.index[family["pairs"]])
