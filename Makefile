@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 OUT ?= out
+# Tests at the same time; by default as many as there are processors.
+JOBS ?= auto
 # One BLAS thread a fit: the fits are small, and threads of threads get in each other's way.
 export OMP_NUM_THREADS ?= 1
 # The build environment is pinned too.
@@ -38,7 +40,7 @@ demo: $(VENV)/.core
 	$(BIN)/headstart demo --out $(OUT) --force
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
