@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.cli.picking import noted, pick
 from headstart.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -129,16 +128,6 @@ def table_in(folder: Path, stem: str) -> Path | None:
     return next((found for end in (".csv", ".tsv") if (found := folder / f"{stem}{end}").is_file()), None)
 
 
-@contextmanager
-def noted() -> Iterator[None]:
-    """Say the warnings of a reader in a line each."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        yield
-    for warning in caught:
-        typer.echo(f"note: {warning.message}", err=True)
-
-
 def read_one(path: Path, name: str | None, **reading: Any) -> Domain:
     """Read one file, one folder of pictures, or one of facts, as one domain."""
     from headstart.readers import read
@@ -225,13 +214,6 @@ def _from_one_file(
     if not picked:
         raise InputError(f"{files[0]}: column {domain_column!r} has no other domain than {target!r} to be the source")
     return picked, chosen, tested
-
-
-def pick(domains: dict[str, Domain], name: str, column: str, path: Path) -> Domain:
-    """Return the domain of a name in a domain column."""
-    if name not in domains:
-        raise InputError(unknown_name(f"domain (in column {column!r})", name, domains, str(path)))
-    return domains[name]
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

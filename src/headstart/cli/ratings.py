@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.cli.picking import noted, pick
 from headstart.errors import InputError, listed
 
 if TYPE_CHECKING:
@@ -142,7 +143,6 @@ def one_domain(path: Path, name: str, columns: dict[str, Any]) -> Domain:
 
 
 def _read(path: Path, columns: dict[str, Any], **more: Any) -> dict[str, Domain]:
-    from headstart.cli.domains import noted
     from headstart.recommend.rating_files import read_ratings
 
     with noted():
@@ -157,8 +157,6 @@ def _from_one_file(
     domain_column: str,
     columns: dict[str, Any],
 ) -> tuple[list[Domain], Domain, Domain | None]:
-    from headstart.cli.domains import pick
-
     if len(files) != 1:
         raise InputError(f"--domain-column goes with one file, not {len(files)}")
     domains = _read(files[0], columns, domain=domain_column)

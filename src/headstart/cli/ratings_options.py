@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.cli.domains import noted
+from headstart.cli.picking import noted
 from headstart.errors import InputError, unknown_name
 
 if TYPE_CHECKING:

@@ -44,8 +44,8 @@ def fit(
     headstart recommend fit books.csv films.csv --target films --method embedding-mapping -o model/
     """
     require_free(out, force)
+    from headstart.cli.recommend_model import deliver
     from headstart.recommend.contenders import contender
-    from headstart.recommend.delivered_model import deliver
     from headstart.recommend.factorization import MatrixFactorization
     from headstart.store.folder import staged
 

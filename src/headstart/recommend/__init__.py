@@ -1,6 +1,6 @@
 """Recommendation across domains, devices and scenarios: what was liked here helps to recommend there."""
 
-from headstart.recommend.base import CrossDomainMethod, RatingLearner
+from headstart.recommend.base import CrossDomainMethod
 from headstart.recommend.baselines import ItemMean, Popularity, UserMean
 from headstart.recommend.bi_graph import BiGraphTransfer
 from headstart.recommend.codebook import CodebookTransfer
@@ -16,6 +16,7 @@ from headstart.recommend.neighbors import CrossDomainItemKNN, ItemKNN
 from headstart.recommend.personalized_bridge import PersonalizedBridge
 from headstart.recommend.pooled_ratings import PooledRatings
 from headstart.recommend.rating_files import read_ratings
+from headstart.recommend.rating_learner import RatingLearner
 from headstart.recommend.ratings import Ratings, ratings_domain, ratings_domains
 from headstart.recommend.recommender import Guest, Recommendations, Recommender
 from headstart.recommend.scenario_net import ScenarioNet

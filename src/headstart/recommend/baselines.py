@@ -8,8 +8,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from headstart.errors import NeedsError
-from headstart.recommend.base import PRIOR, RatingLearner, fallback_scores
 from headstart.recommend.histories import Histories
+from headstart.recommend.rating_learner import PRIOR, RatingLearner, fallback_scores
 from headstart.recommend.scorers import Constant
 
 

@@ -12,9 +12,10 @@ from sklearn.base import clone
 
 from headstart.domain import Domain
 from headstart.errors import InputError, NeedsError, unknown_name
-from headstart.recommend.base import CrossDomainMethod, RatingLearner
+from headstart.recommend.base import CrossDomainMethod
 from headstart.recommend.histories import Histories
 from headstart.recommend.protocols import shared_users
+from headstart.recommend.rating_learner import RatingLearner
 from headstart.recommend.recommender import Recommender
 
 #: Methods that carry, by name: where each stands.

@@ -10,8 +10,8 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 
 from headstart.errors import NeedsError
-from headstart.recommend.base import RatingLearner
 from headstart.recommend.histories import Histories
+from headstart.recommend.rating_learner import RatingLearner
 
 
 @dataclass(frozen=True, eq=False)

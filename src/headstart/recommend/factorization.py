@@ -10,9 +10,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from headstart.recommend.base import RatingLearner
 from headstart.recommend.histories import Histories
 from headstart.recommend.least_squares import explicit_solution, gram_of, implicit_half, implicit_solution
+from headstart.recommend.rating_learner import RatingLearner
 
 
 @dataclass(frozen=True, eq=False)

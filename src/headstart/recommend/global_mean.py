@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.recommend.base import RatingLearner
 from headstart.recommend.histories import Histories
+from headstart.recommend.rating_learner import RatingLearner
 from headstart.recommend.recommender import Recommender
 from headstart.recommend.scorers import Constant
 

@@ -11,8 +11,9 @@ from scipy.sparse import csr_matrix
 from headstart.domain import Task
 from headstart.errors import NeedsError
 from headstart.method import Family, Needs
-from headstart.recommend.base import Arrived, CrossDomainMethod, RatingLearner
+from headstart.recommend.base import Arrived, CrossDomainMethod
 from headstart.recommend.histories import Histories
+from headstart.recommend.rating_learner import RatingLearner
 from headstart.recommend.scorers import Neighbors
 
 
