@@ -120,9 +120,10 @@ def movielens(folder: Path | None = None) -> pd.DataFrame:
 
 def columns_for(cutting: str, table: pd.DataFrame) -> list[str]:
     """Return the columns to predict from: what cuts the rows is not among them."""
+    genres = [name for name in map(str, table) if name.startswith("is ")]
     context = {
-        "age": ["work", *(name for name in table if name.startswith("is "))],
-        "occupation": ["years of age", *(name for name in table if name.startswith("is "))],
+        "age": ["work", *genres],
+        "occupation": ["years of age", *genres],
         "genre": ["years of age", "work"],
     }
     return ["user_id", "item_id", "gender", "year", *context[cutting]]

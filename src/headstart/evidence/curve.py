@@ -128,7 +128,7 @@ def learning_curve(
     for done, ((draw, size), pair) in enumerate(zip(tasks, running, strict=True), 1):
         scores[draw, sizes.index(size)] = pair
         tick(done, len(tasks))
-    enough = ~np.isnan(scores).any(axis=(0, 2))
+    enough: np.ndarray = np.asarray(~np.isnan(scores).any(axis=(0, 2)))
     if not enough.any():
         return None
     sizes, scores = [size for size, fine in zip(sizes, enough, strict=True) if fine], scores[:, enough]

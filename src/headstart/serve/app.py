@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import partial
 from json import dumps
 from typing import Any
 
@@ -42,7 +41,7 @@ MISTAKES: dict[int | str, dict[str, Any]] = {
     500: {"model": Mistake, "description": "Our own mistake; the service's log has more."},
     503: {"model": Mistake, "description": "The model is still being loaded, or too many requests are under way."},
 }
-NOT_READY = {503: MISTAKES[503]}
+NOT_READY: dict[int | str, dict[str, Any]] = {503: MISTAKES[503]}
 
 
 class Answer(JSONResponse):
@@ -98,11 +97,12 @@ class Desk:
         return Answer(await answer)
 
     async def _answer_waiting(self, service: Service) -> None:
-        run = partial(asyncio.get_running_loop().run_in_executor, self.thread, service.recommend_together)
+        loop = asyncio.get_running_loop()
         try:
             while self.waiting:
                 asked, self.waiting = self.waiting, []
-                work = run([question for question, _ in asked])
+                questions = [question for question, _ in asked]
+                work = loop.run_in_executor(self.thread, service.recommend_together, questions)
                 await asyncio.wait([work])
                 mistake = work.exception()
                 answers = [mistake] * len(asked) if mistake is not None else work.result()
