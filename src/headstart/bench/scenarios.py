@@ -34,7 +34,8 @@ PARTS, CHOICE, TESTS = 10, 0, (1, 2, 3)
 POOLED, TOLD, SEPARATE = "pooled", "pooled, told", "separate"
 #: What learns all scenarios together, and knows which is which.
 MULTI = ("shared-bottom", "mmoe", "star", "pepnet", "glmix")
-METHODS = (POOLED, TOLD, SEPARATE, *MULTI)
+#: Those that are tried where a cutting does not try all: the slow ones were behind by genre.
+FEWER = {"age": ("shared-bottom", "mmoe", "glmix"), "occupation": ("shared-bottom", "mmoe", "glmix")}
 #: What a method chooses among, where it is more than one setting; and the networks that each kind averages.
 SETTINGS: dict[str, tuple[dict[str, float], ...]] = {"glmix": ({"offset_penalty": 10.0}, {"offset_penalty": 30.0})}
 NETWORKS = 4
@@ -200,37 +201,39 @@ def scenario_tables(
 
 def of_cutting(table: pd.DataFrame, cutting: str, cell_of: Callable[..., Cell]) -> dict[str, Any]:
     """Return what is chosen, and the figures on the test parts."""
+    multi = FEWER.get(cutting, MULTI)
+    methods = (POOLED, TOLD, SEPARATE, *multi)
     parts, y = part_of(len(table)), (table["rating"] >= 4).to_numpy(int)
     seen = parts == CHOICE
     tried: dict[str, list[float]] = {}
-    for method in METHODS:
+    for method in methods:
         aucs = [
             by_scenario(y[seen], cell_of(cutting, method, k, CHOICE).logits, table[cutting][seen].to_numpy())
             for k in range(len(settings_of(method)))
         ]
         tried[method] = [round(float(np.mean(list(of.values()))), 5) for of in aucs]
     setting = {method: int(np.argmax(of)) for method, of in tried.items()}
-    best = max(MULTI, key=lambda method: max(tried[method]))
-    cells = {method: [cell_of(cutting, method, setting[method], part) for part in TESTS] for method in METHODS}
+    best = max(multi, key=lambda method: max(tried[method]))
+    cells = {method: [cell_of(cutting, method, setting[method], part) for part in TESTS] for method in methods}
     names = sorted(set(table[cutting]))
     draws = {
-        name: {method: drawn(table, y, parts, cutting, name, cells[method]) for method in METHODS} for name in names
+        name: {method: drawn(table, y, parts, cutting, name, cells[method]) for method in methods} for name in names
     }
     # On the whole, scenarios count alike.
-    draws["mean"] = {method: np.mean([draws[name][method] for name in names], axis=0) for method in METHODS}
+    draws["mean"] = {method: np.mean([draws[name][method] for name in names], axis=0) for method in methods}
     return {
         "rows": {name: int((table[cutting] == name).sum()) for name in names},
         "choice": tried,
         "chosen_setting": setting,
         "chosen_kind": best,
-        "test": {name: {m: interval(of[m]) for m in METHODS} for name, of in draws.items()},
+        "test": {name: {m: interval(of[m]) for m in methods} for name, of in draws.items()},
         "over": {
-            name: {m: {other: interval(of[m] - of[other]) for other in (POOLED, TOLD, SEPARATE)} for m in MULTI}
+            name: {m: {other: interval(of[m] - of[other]) for other in (POOLED, TOLD, SEPARATE)} for m in multi}
             for name, of in draws.items()
         },
         "over_by_part": {
             m: [round(auc_of(table, y, parts, cutting, a) - auc_of(table, y, parts, cutting, b), 5) for a, b in pairs]
-            for m in MULTI
+            for m in multi
             for pairs in [list(zip(cells[m], cells[POOLED], strict=True))]
         },
         "seconds": {m: round(float(np.mean([cell.seconds for cell in of])), 2) for m, of in cells.items()},
@@ -289,30 +292,32 @@ def tables(cutting: str, found: Mapping[str, Any]) -> Iterator[Shown]:
     """Yield the table of areas, and that of the differences."""
     names = [*found["rows"], "mean"]
     rows = []
-    for method in METHODS:
+    for method in found["seconds"]:
         chosen = " (chosen)" if method == found["chosen_kind"] else ""
         rows.append([f"{method}{chosen}", f"{max(found['choice'][method]):.4f}"])
         rows[-1] += [f"{found['test'][name][method][0]:.4f}" for name in names] + [f"{found['seconds'][method]:.0f}"]
     yield Shown(f"MovieLens by {cutting}: AUC", ("method", "choice part", *names, "s"), rows)
     rows = [
         [method, other, *(_signed(found["over"][name][method][other]) for name in names)]
-        for method in MULTI
+        for method in found["over"]["mean"]
         for other in (POOLED, TOLD, SEPARATE)
     ]
     yield Shown(f"MovieLens by {cutting}: AUC over others", ("method", "over", *names), rows)
 
 
 def scenario_lines(cuttings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a line a scenario: what the chosen kind comes to, and what it is over the others."""
+    """Return a line a kind and scenario: what it comes to, and what it is over the others; the chosen kind first."""
     found = []
     for cutting, of in cuttings.items():
-        kind = of["chosen_kind"]
-        for scenario in (*of["rows"], "mean"):
-            over = of["over"][scenario][kind]
-            line = {"cutting": cutting, "scenario": scenario, "method": kind, "auc": of["test"][scenario][kind]}
-            found.append(
-                {**line, "over_pooled": over[POOLED], "over_told": over[TOLD], "over_separate": over[SEPARATE]}
-            )
+        for kind in sorted(of["over"]["mean"], key=lambda kind, of=of: kind != of["chosen_kind"]):
+            chosen = " (chosen)" if kind == of["chosen_kind"] else ""
+            for scenario in (*of["rows"], "mean"):
+                over = of["over"][scenario][kind]
+                line = {"cutting": cutting, "method": f"{kind}{chosen}", "scenario": scenario}
+                line["auc"] = of["test"][scenario][kind]
+                found.append(
+                    {**line, "over_pooled": over[POOLED], "over_told": over[TOLD], "over_separate": over[SEPARATE]}
+                )
     return found
 
 
@@ -320,7 +325,7 @@ def kind_lines(cuttings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a line a cutting and method: what it is on the part for choosing, and on the whole of the others."""
     found = []
     for cutting, of in cuttings.items():
-        for method in METHODS:
+        for method in of["seconds"]:
             line = {
                 "cutting": cutting,
                 "method": method,
@@ -328,7 +333,7 @@ def kind_lines(cuttings: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "auc": of["test"]["mean"][method],
                 "seconds": of["seconds"][method],
             }
-            if method in MULTI:
+            if method in of["over"]["mean"]:
                 line["over_pooled"] = of["over"]["mean"][method][POOLED]
             found.append(line)
     return found
