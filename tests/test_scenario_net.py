@@ -17,7 +17,7 @@ from headstart.store.parts import dump_part, load_part
 
 torch = pytest.importorskip("torch")
 
-TOLD = ("shared-bottom", "mmoe", "star", "pepnet")
+TOLD = ("shared-bottom", "mmoe", "star", "pepnet", "glmix")
 QUICK = {"learning_rate": 0.02, "batch": 200, "width": 8, "hidden": (16, 8), "experts": 2}
 
 

@@ -49,7 +49,8 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    kind : str, default "star"
+    kind : str, default "glmix"
+        The one that was best on MovieLens, on the rows for choosing.
     numbers : list of str, optional
         Columns that are numbers; by default those of floats. All others are categories, users and items too.
     width : int, default 16
@@ -111,7 +112,7 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        kind: Kind = "star",
+        kind: Kind = "glmix",
         numbers: Sequence[str] | None = None,
         width: int = 16,
         hidden: tuple[int, ...] = (32, 16),
