@@ -309,8 +309,9 @@ def scenario_lines(cuttings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a line a kind and scenario: what it comes to, and what it is over the others; the chosen kind first."""
     found = []
     for cutting, of in cuttings.items():
-        for kind in sorted(of["over"]["mean"], key=lambda kind, of=of: kind != of["chosen_kind"]):
-            chosen = " (chosen)" if kind == of["chosen_kind"] else ""
+        first = of["chosen_kind"]
+        for kind in [first, *(other for other in of["over"]["mean"] if other != first)]:
+            chosen = " (chosen)" if kind == first else ""
             for scenario in (*of["rows"], "mean"):
                 over = of["over"][scenario][kind]
                 line = {"cutting": cutting, "method": f"{kind}{chosen}", "scenario": scenario}
