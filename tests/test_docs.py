@@ -81,6 +81,9 @@ ELSEWHERE = (
     "headstart run acm.mat",
     "headstart align triples_1",
     "headstart serve",
+    "headstart recommend evaluate books.csv",
+    "headstart recommend fit books.csv",
+    "headstart recommend top recommender",
     "curl http://127.0.0.1",
 )
 #: What a page needs that an earlier page wrote.
