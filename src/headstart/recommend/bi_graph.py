@@ -11,10 +11,10 @@ from scipy.sparse import csr_matrix
 from headstart.errors import NeedsError
 from headstart.method import Family, Needs
 from headstart.recommend.base import Arrived, CrossDomainMethod
-from headstart.recommend.embedding_mapping import require_shared
 from headstart.recommend.factorization import MatrixFactorization
 from headstart.recommend.graph_training import Side, mix, trained_tables
 from headstart.recommend.histories import Histories
+from headstart.recommend.taste_transfer import TasteTransfer, require_shared
 
 #: Of the numbers with which the vectors begin.
 SPREAD = 0.1
@@ -132,6 +132,8 @@ class BiGraphTransfer(CrossDomainMethod):
     needs: ClassVar[Needs] = Needs(
         target_labels=True, same_features=False, learner="any", tasks=("ranking",), reads=("ratings",)
     )
+
+    least_shared: ClassVar[int] = TasteTransfer.least_shared
 
     def __init__(
         self,

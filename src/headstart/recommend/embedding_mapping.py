@@ -9,17 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 
-from headstart.errors import NeedsError
 from headstart.mapping import Map, MappingLearner
 from headstart.method import Family
-from headstart.recommend.base import Arrived, CrossDomainMethod
-from headstart.recommend.factorization import MatrixFactorization, Preferences, RatingTastes
-from headstart.recommend.histories import Histories
+from headstart.recommend.base import Arrived
+from headstart.recommend.factorization import Preferences, RatingTastes
 from headstart.recommend.neighbors import likeness
 from headstart.recommend.scorers import Beside, Neighbors
-
-#: Shared users below which a map is not fitted.
-LEAST_SHARED = 10
+from headstart.recommend.taste_transfer import TasteTransfer, without_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +101,7 @@ def _beside(q: np.ndarray, near: csr_matrix, of_taste: np.ndarray, of_neighbors:
     return Beside(((q * of_taste[:, None]).astype(np.float32), scaled))
 
 
-class EmbeddingMapping(CrossDomainMethod):
+class EmbeddingMapping(TasteTransfer):
     r"""A map f from tastes in the source to tastes in the target, learned from the users who have both.
 
     Each domain is factorised by itself. Then, over shared users,
@@ -135,6 +131,7 @@ class EmbeddingMapping(CrossDomainMethod):
     Who plays chess watches films, who plays go series; user 30 only ever played.
 
     >>> import pandas as pd
+    >>> from headstart.recommend import MatrixFactorization
     >>> rows = []
     >>> for user in range(30):
     ...     taste = user % 2
@@ -149,60 +146,18 @@ class EmbeddingMapping(CrossDomainMethod):
     """
 
     family: ClassVar[Family] = Family.FEATURES
-    # Twice as many as a map takes: some of them are held out.
-    least_shared: ClassVar[int] = 2 * LEAST_SHARED
 
     def __init__(self, f: str = "affine", alpha: float = 1e-3, neighbors: float = 0.3) -> None:
         self.f = f
         self.alpha = alpha
         self.neighbors = neighbors
 
-    def refuses(self, learner: Any) -> str | None:
-        """Say that the learner must factorise."""
-        if isinstance(learner, MatrixFactorization):
-            return None
-        return f"maps tastes, and {type(learner).__name__} finds none; take MatrixFactorization"
-
-    def at_source(self, histories: Histories, learner: Any) -> dict[str, Any]:
-        """Factorise the sources."""
-        return {"tastes": learner.factorise(histories)}
-
     def scorer(self, arrived: Arrived, learner: Any) -> MappedTastes | TastesAndNeighbors:
         """Factorise the target, and map the tastes of the users who have both."""
-        histories, there = arrived.histories, arrived.learned["tastes"]
-        span = histories.span(histories.target)
-        here = learner.factorise(histories.only(histories.target))
-        H = histories.matrix
-        elsewhere = without_columns(H, span)
-        both = np.flatnonzero(np.diff(elsewhere.indptr).astype(bool) & histories.active(histories.target))
-        require_shared(both, histories, type(self).__name__)
-        P, Q = there.tastes(elsewhere[both]), here.tastes(H[both][:, span])
+        histories, both = arrived.histories, self.shared(arrived, learner)
+        P, Q = both.there.tastes(both.elsewhere), both.here.tastes(both.at_target)
         learned = MappingLearner(f=self.f, pairing="paired", alpha=self.alpha, units="whole").fit(P, Q)
-        mapped = MappedTastes(there, here, span, learned.map_, *here.item_side(slice(None)))
+        mapped = MappedTastes(both.there, both.here, both.columns, learned.map_, *both.here.item_side(slice(None)))
         if histories.explicit or not self.neighbors:
             return mapped
         return TastesAndNeighbors(mapped, likeness(histories, 0.0), float(self.neighbors))
-
-
-def without_columns(history: csr_matrix, columns: slice) -> csr_matrix:
-    """Return histories without what was done in some columns; the target's are the last.
-
-    The columns that are left are those of the sources, in order.
-    """
-    if columns.stop != history.shape[1]:
-        raise ValueError("the target's columns are the last")
-    return csr_matrix(history[:, : columns.start])
-
-
-def require_shared(users: np.ndarray, histories: Histories, name: str) -> None:
-    """Refuse to learn a map from fewer than ten users.
-
-    Raises
-    ------
-    NeedsError
-    """
-    if len(users) < LEAST_SHARED:
-        raise NeedsError(
-            f"{name} learns from users who stand in {' or '.join(histories.sources)} and in {histories.target}, and "
-            f"there are {len(users)}; it takes {LEAST_SHARED}. CodebookTransfer needs no shared user"
-        )

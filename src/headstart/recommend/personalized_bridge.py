@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from headstart.mapping import MappingLearner
-from headstart.method import Family
-from headstart.recommend.base import Arrived, CrossDomainMethod
+from headstart.recommend.base import Arrived
 from headstart.recommend.bridge_training import SharedUsers, trained_maps
-from headstart.recommend.embedding_mapping import require_shared, without_columns
-from headstart.recommend.factorization import MatrixFactorization, Preferences, RatingTastes
-from headstart.recommend.histories import Histories
+from headstart.recommend.factorization import Preferences, RatingTastes
+from headstart.recommend.taste_transfer import TasteTransfer, without_columns
 
 #: Users whose maps are at hand at a time.
 AT_A_TIME = 1024
@@ -88,7 +86,7 @@ class BridgedTastes:
         return self.target.tastes(here, centre).astype(np.float32)
 
 
-class PersonalizedBridge(CrossDomainMethod):
+class PersonalizedBridge(TasteTransfer):
     r"""A map from tastes in the source to tastes in the target for each user, made from what they liked.
 
     Each domain is factorised by itself. Then, with the item vectors :math:`v_j` of the source, an attention e and two
@@ -134,6 +132,7 @@ class PersonalizedBridge(CrossDomainMethod):
     Who plays chess watches films, who plays go series; user 30 only ever played.
 
     >>> import pandas as pd
+    >>> from headstart.recommend import MatrixFactorization
     >>> rows = []
     >>> for user in range(30):
     ...     taste = user % 2
@@ -146,8 +145,6 @@ class PersonalizedBridge(CrossDomainMethod):
     >>> sorted(fitted.recommend(30, k=4).items.tolist())
     ['show 0', 'show 2', 'show 4', 'show 6']
     """
-
-    family: ClassVar[Family] = Family.FEATURES
 
     def __init__(
         self,
@@ -165,28 +162,14 @@ class PersonalizedBridge(CrossDomainMethod):
         self.decay = decay
         self.random_state = random_state
 
-    def refuses(self, learner: Any) -> str | None:
-        """Say that the learner must factorise."""
-        if isinstance(learner, MatrixFactorization):
-            return None
-        return f"maps tastes, and {type(learner).__name__} finds none; take MatrixFactorization"
-
-    def at_source(self, histories: Histories, learner: Any) -> dict[str, Any]:
-        """Factorise the sources."""
-        return {"tastes": learner.factorise(histories)}
-
     def scorer(self, arrived: Arrived, learner: Any) -> BridgedTastes:
         """Factorise the target, and learn the bridge from the users who have both."""
-        histories, there = arrived.histories, arrived.learned["tastes"]
-        span = histories.span(histories.target)
-        here = learner.factorise(histories.only(histories.target))
-        elsewhere = without_columns(histories.matrix, span)
-        both = np.flatnonzero(np.diff(elsewhere.indptr).astype(bool) & histories.active(histories.target))
-        require_shared(both, histories, type(self).__name__)
-        S, R = csr_matrix(elsewhere[both]), csr_matrix(histories.matrix[both][:, span])
+        histories, both = arrived.histories, self.shared(arrived, learner)
+        there, here, span = both.there, both.here, both.columns
+        S, R = both.elsewhere, both.at_target
         rng = np.random.default_rng(self.random_state)
-        order = rng.permutation(len(both))
-        out, kept = np.split(order, [max(1, int(HELD_OUT * len(both)))])
+        order = rng.permutation(S.shape[0])
+        out, kept = np.split(order, [max(1, int(HELD_OUT * S.shape[0]))])
         P, Q = there.tastes(S), here.tastes(R)
         start = MappingLearner(f="affine", pairing="paired", alpha=self.alpha, units="whole").fit(P[kept], Q[kept])
         vectors, bias = here.item_side(slice(None))
