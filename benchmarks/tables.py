@@ -198,6 +198,14 @@ COLUMNS = {
         "coverage_nadeau_bengio": ("Nadeau-Bengio", "{:.1%}"),
         "said_to_help": ("said to help", "{:.1%}"),
     },
+    "choice_null": {
+        "held_out": ("held out", "{}"),
+        "units": ("rows or users", "{}"),
+        "transfers": ("transfers", "{}"),
+        "shared": ("shared by transfers", "{:.0%}"),
+        "helps": ("said to help", "{:.1%}"),
+        "hurts": ("said to hurt", "{:.1%}"),
+    },
     "shift_errors uniform": {
         "name": ("test", "{}"),
         "kolmogorov_smirnov_p": ("uniform? KS p", "{:.2g}"),

@@ -1,5 +1,7 @@
 """The gain and its interval: formulas, and how often the interval holds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import t as student_t
@@ -69,6 +71,17 @@ def test_choosing_among_equals_does_not_pass_for_a_gain():
     assert np.mean(lucky) > 0.05
     assert abs(np.mean(honest)) < 0.02
     assert claims / 400 <= 0.05
+
+
+def test_what_a_user_is_lucky_with_does_not_pass_for_a_gain_where_the_users_are_in_all_folds():
+    # By the other rows of the same users the candidate would be chosen that they happen to like.
+    rng = np.random.default_rng(0)
+    user, claims = np.repeat(np.arange(60), 6), 0
+    for _ in range(200):
+        utilities = np.repeat(rng.normal(size=(9, 1, 60)), 6, axis=2) + rng.normal(size=(9, 3, 360))
+        folds = np.array([rng.permutation(360) % 5 for _ in range(3)])
+        claims += replace(trial_of(utilities, folds), clusters=user).gain_of_choice().verdict == "helps"
+    assert claims / 200 <= 0.06
 
 
 @pytest.mark.parametrize(

@@ -58,10 +58,14 @@ class Trial:
 
     @property
     def _held_out(self) -> str:
+        return "all rows of a user held out together" if self._users_whole else "rows held out one by one"
+
+    @property
+    def _users_whole(self) -> bool:
+        """Whether a user's rows are held out together."""
         assert self.clusters is not None  # noqa: S101  (asked for where rows are of users)
         first = np.unique(self.clusters, return_index=True)[1]
-        whole = (self.folds == self.folds[:, first][:, self.clusters]).all()
-        return "all rows of a user held out together" if whole else "rows held out one by one"
+        return bool((self.folds == self.folds[:, first][:, self.clusters]).all())
 
     def only(self, names: Sequence[str]) -> Trial:
         """Return the trial of these candidates, in this order."""
@@ -102,17 +106,28 @@ class Trial:
         """Return the gain of choosing the best candidate, choice included.
 
         For each held-out fold the choice is made on the other rows, so that picking the luckiest of several
-        candidates does not pass for a gain.
+        candidates does not pass for a gain. Where rows of the same users are in all folds, it is made on other users:
+        their own other rows would tell what they are lucky with.
         """
+        by_users = self.clusters is not None and self.clusters.any() and not self._users_whole
         chosen = np.empty(self.folds.shape)
-        for split, held in enumerate(self._splits()):
-            best = self._chosen(~held)
-            repeat = split // self.n_folds
-            chosen[repeat, held] = self.utilities[best, repeat, held]
+        for repeat, of_row in enumerate(self._users_in_parts() if by_users else self.folds):
+            for part in range(self.n_folds):
+                held = of_row == part
+                if held.any():
+                    chosen[repeat, held] = self.utilities[self._chosen(~held), repeat, held]
         how = self.how
         if len(self.names) > 2:
-            how += f"; the choice among {len(self.names) - 1} transfers is made anew without each held-out fold"
+            without = "a part of the users at a time" if by_users else "each held-out fold"
+            how += f"; the choice among {len(self.names) - 1} transfers is made anew without {without}"
         return self._gain(chosen, how)
+
+    def _users_in_parts(self) -> np.ndarray:
+        """Return for each repeat the part, one of as many as there are folds, that each row's user is in."""
+        assert self.clusters is not None  # noqa: S101  (asked for where rows are of users)
+        n_users = int(self.clusters.max()) + 1
+        parts = [np.random.default_rng(repeat).permutation(n_users) % self.n_folds for repeat in range(len(self.folds))]
+        return np.stack(parts)[:, self.clusters]
 
     def _splits(self) -> list[np.ndarray]:
         return [of_row == fold for of_row in self.folds for fold in range(self.n_folds)]
