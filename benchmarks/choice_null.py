@@ -1,8 +1,8 @@
 """How often the best of several transfers is said to help, or to hurt, where all are worth as much as target-only.
 
 Utilities are simulated: what is hard in a row is shared by all candidates, what a candidate makes of a row is its own
-in part and in part shared by the transfers, and each repeat of cross-validation adds a little. Rows of a user share half
-of the variance. 2.5 % of each would be right.
+in part and in part shared by the transfers, and each repeat of cross-validation adds a little. Rows of a user share
+half of the variance. 2.5 % of each would be right.
 """
 
 import os
