@@ -165,6 +165,17 @@ COLUMNS = {
         "over_pooled": ("over pooled", AREA_CHANGE),
         "seconds": ("CPU seconds", "{:.0f}"),
     },
+    "recommend signal": {
+        "cutting": ("scenarios by", "{}"),
+        "units": ("shuffled among", "{}"),
+        "gain": ("log-likelihood per 1,000 rows", "{:+.2f}"),
+        "shuffled_mean": ("shuffled, mean", "{:+.2f}"),
+        "shuffled_sd": ("sd", "{:.2f}"),
+        "sds": ("sds away", "{:.1f}"),
+        "auc_gain": ("AUC", "{:+.4f}"),
+        "auc_shuffled": ("shuffled, mean", "{:+.4f}"),
+        "p": ("p", "{:.3f}"),
+    },
     "recommend_speed": {
         "what": ("what", "{}"),
         "interactions": ("interactions", "{:,}"),

@@ -22,6 +22,7 @@ from sklearn.metrics import roc_auc_score
 
 from headstart.bench.asked import Shown
 from headstart.bench.cases import keep, kept
+from headstart.bench.scenario_signal import SHUFFLES, Signal, signal_of, signal_table
 from headstart.errors import InputError, unknown_name
 from headstart.recommend.scenario_net import ScenarioNet
 
@@ -183,6 +184,8 @@ def scenario_tables(
             raise InputError(unknown_name("cutting", cutting, CUTTINGS))
     table = movielens(folder)
     done = {cell.key: cell for cell in kept(cells, Cell)}
+    beside = None if cells is None else cells.with_suffix(".signal" + cells.suffix)
+    signals = {signal.cutting: signal for signal in kept(beside, Signal)}
 
     def cell_of(*key: Any) -> Cell:
         if key not in done:
@@ -192,10 +195,16 @@ def scenario_tables(
         return done[key]
 
     found: dict[str, Any] = {"protocol": PROTOCOL, "settings": SETTINGS, "networks": NETWORKS, "cuttings": {}}
+    found["shuffles"] = SHUFFLES
     for cutting in only:
-        found["cuttings"][cutting] = of_cutting(table, cutting, cell_of)
+        if cutting not in signals:
+            signals[cutting] = signal_of(table, cutting, columns_for(cutting, table))
+            keep(beside, signals[cutting])
+            say(f"MovieLens by {cutting}: shuffled, {signals[cutting].seconds:.0f} s")
+        found["cuttings"][cutting] = of_cutting(table, cutting, cell_of) | {"evidence": signals[cutting].figures}
         for shown in tables(cutting, found["cuttings"][cutting]):
             show(shown)
+    show(signal_table(found["cuttings"]))
     return found
 
 

@@ -20,6 +20,7 @@ from headstart.recommend.rating_learner import RatingLearner
 from headstart.recommend.ratings import Ratings, ratings_domain, ratings_domains
 from headstart.recommend.recommender import Guest, Recommendations, Recommender
 from headstart.recommend.scenario_net import ScenarioNet
+from headstart.recommend.shuffled_scenarios import ScenarioEvidence, scenario_evidence
 
 __all__ = [
     "EASE",
@@ -43,6 +44,7 @@ __all__ = [
     "Ratings",
     "Recommendations",
     "Recommender",
+    "ScenarioEvidence",
     "ScenarioNet",
     "UserMean",
     "compare",
@@ -50,4 +52,5 @@ __all__ = [
     "ratings_domain",
     "ratings_domains",
     "read_ratings",
+    "scenario_evidence",
 ]

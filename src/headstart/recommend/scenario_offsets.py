@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import LinearOperator, cg
 
-#: Steps of the search for the optimum, at most.
-STEPS = 60
+#: Newton steps, at most, and conjugate gradients in each; they end when the gradient is this share of the first one.
+NEWTON, CONJUGATE, SMALL = 20, 60, 1e-4
 
 
 def fit_offsets(
@@ -49,16 +49,29 @@ def fit_offsets(
     True
     """
     A = _design(codes, scenario, size)
-    across = A.T.tocsr()
+    t = 1 - 2 * y
+    u, first = np.zeros(A.shape[1]), None
 
-    def objective(u: np.ndarray) -> tuple[float, np.ndarray]:
-        z = base + A @ u
-        error = 1 / (1 + np.exp(-z)) - y
-        loss = float(np.logaddexp(0.0, (1 - 2 * y) * z).sum())
-        return loss + 0.5 * penalty * float(u @ u), across @ error + penalty * u
+    def loss(u: np.ndarray) -> float:
+        return float(np.logaddexp(0.0, t * (base + A @ u)).sum()) + 0.5 * penalty * float(u @ u)
 
-    found = minimize(objective, np.zeros(A.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
-    return np.asarray(found.x).reshape(size)
+    now = loss(u)
+    for _ in range(NEWTON):
+        chance = 1 / (1 + np.exp(-(base + A @ u)))
+        slope = A.T @ (chance - y) + penalty * u
+        length = float(np.linalg.norm(slope))
+        first = length if first is None else first
+        if length <= SMALL * first:
+            break
+        curvature = chance * (1 - chance)
+        hessian = LinearOperator(2 * A.shape[1:], lambda v, w=curvature: A.T @ (w * (A @ v)) + penalty * v, dtype=float)
+        step, _ = cg(hessian, -slope, rtol=0.03, maxiter=CONJUGATE)
+        share = 1.0
+        # A whole step is too long only far from the optimum.
+        while (then := loss(u + share * step)) > now and share > SMALL:
+            share /= 2
+        u, now = u + share * step, then
+    return u.reshape(size)
 
 
 def sums_of(offsets: np.ndarray, codes: np.ndarray, scenario: np.ndarray) -> np.ndarray:
