@@ -69,6 +69,7 @@ ENTRIES = (
     Entry("artl", "ARTL", "headstart.features"),
     Entry("meda", "MEDA", "headstart.features"),
     Entry("easytl", "EasyTL", "headstart.features"),
+    Entry("discriminant-transfer", "DiscriminantTransfer", "headstart.features"),
     Entry("ot-mapping", "OTMapping", "headstart.features"),
     Entry("jdot", "JDOT", "headstart.features"),
     Entry("scl", "SCL", "headstart.features"),

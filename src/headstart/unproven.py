@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.choose import Candidate, Validation, folds_of, validate
 from headstart.choose.candidates import candidate
-from headstart.choose.rule import SUREST, UNLABELLED
+from headstart.choose.rule import SUREST
 from headstart.choose.unlabelled import importance_weights, rows_to_show_a_gain
 from headstart.delivery import Plan
 from headstart.domain import WORLDS, Domain
@@ -76,8 +76,8 @@ def choose_unproven(
     trial = validate(able, source, target, plan, random_state=random_state, tick=tick)
     # A few labels make a mean of methods better, and say little about which of them is best; none say nothing.
     few = target.n_labelled > 0 and SUREST in trial.names
-    known = not target.n_labelled and plan.task == "classification" and UNLABELLED in trial.names
-    choice = SUREST if few else UNLABELLED if known else trial.choice()
+    none = not target.n_labelled and plan.task == "classification" and SUREST in trial.names
+    choice = SUREST if few or none else trial.choice()
     chosen = next(entry for entry in able if entry.name == choice)
     if trial.effective_rows < FEW_EFFECTIVE:
         notes.append(
@@ -88,7 +88,7 @@ def choose_unproven(
     why_this = f"chosen by the consensus of {', '.join(trial.voters)}"
     if few:
         why_this = "chosen as the mean of several methods"
-    elif known:
+    elif none:
         why_this = f"chosen as what serves best without labels elsewhere; the consensus here is for {trial.choice()}"
     how = f"{choice} {why_this} ({metric.name} {shown} on source rows weighted to look like the target's)"
     tried = [

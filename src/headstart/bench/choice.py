@@ -21,7 +21,7 @@ from headstart.bench.cases import PAIRS, by_class, in_turn, keep, kept, packed, 
 from headstart.bench.comparison import Case
 from headstart.catalogue import standard_names
 from headstart.choose import Candidate, shortlist
-from headstart.choose.rule import SUREST, UNLABELLED, choose_by
+from headstart.choose.rule import SUREST, choose_by
 from headstart.choose.splits import folds_of
 from headstart.choose.unlabelled import validate
 from headstart.domain import stack
@@ -35,6 +35,7 @@ MORE = (
     "subspace-alignment",
     "jda",
     "easytl",
+    "discriminant-transfer",
     "feature-augmentation",
     "balanced-weighting",
 )
@@ -217,8 +218,8 @@ class Line:
 
     The oracle of `regret` picks the best by all test rows, luck included; that of `honest` picks by one half of them
     and is judged on the other.
-    `over_single` is the regret less that of the single method that is best in hindsight; below zero, the rule is
-    better. Cases share domains, so intervals are somewhat too narrow.
+    `over_single` is the regret less that of the single method that is best in hindsight (a blend is none); below zero,
+    the rule is better. Cases share domains, so intervals are somewhat too narrow.
     """
 
     rule: str
@@ -245,7 +246,8 @@ def lines_of(cells: Sequence[Cell]) -> list[Line]:
     both = {rule: {case: np.mean(values, axis=0) for case, values in of.items()} for rule, of in regrets.items()}
     means = {rule: {case: float(value[0]) for case, value in of.items()} for rule, of in both.items()}
     every = [rule for rule, of in means.items() if len(of) == max(map(len, means.values()))]
-    singles = [rule for rule in every if rule.startswith("always ")]
+    # A mean of methods is no single one.
+    singles = [rule for rule in every if rule.startswith("always ") and rule != f"always {SUREST}"]
     if not singles:
         return []
     single = means[min(singles, key=lambda rule: float(np.mean(list(means[rule].values()))))]
@@ -305,8 +307,8 @@ def chosen_by(cell: Cell, standing: np.ndarray) -> dict[str, str]:
         found["cross-validated likelihood"] = names[1 + int(np.argmax(smooth[1:]))]
         surest = names.index(SUREST) - 1 if SUREST in names else None
         found["the rule"] = names[1 + choose_by(rows[1:], surest)]
-    elif UNLABELLED in names:
-        found["the rule"] = UNLABELLED
+    elif SUREST in names:
+        found["the rule"] = SUREST
     for validator, scores in cell.without_labels.items():
         if validator != WEIGHTED:
             found[validator] = max(scores, key=scores.__getitem__)

@@ -9,7 +9,6 @@ from typing import Any
 from sklearn.base import clone
 
 from headstart.catalogue import find, make, name_of, names_in, standard_names
-from headstart.choose.rule import UNLABELLED
 from headstart.choose.settings import others_like
 from headstart.delivery import Model, Plan, fit_target_only, fit_together
 from headstart.domain import WORLDS, Domain, paired_rows
@@ -131,8 +130,7 @@ def shortlist(
     Parameters
     ----------
     methods : sequence of names or methods, optional
-        By default the standard ones (for a target of classes without labels also EasyTL), and where `plan.different`
-        those that need no shared columns; a family's name or
+        By default the standard ones, and where `plan.different` those that need no shared columns; a family's name or
         "all" stands for those of its methods that can work here.
         Target-only is always tried where the target has labels; and each method that trains a network, also on the
         target alone.
@@ -151,8 +149,6 @@ def shortlist(
     by_group = [name for _, group in asked for name in group or ()]
     if methods is None:
         by_group = standard_names(different=plan.different, reads=reads)
-        if not target.n_labelled and plan.task == "classification" and reads == "table":
-            by_group = list(dict.fromkeys([*by_group, UNLABELLED]))
     by_group = [name for name in by_group if reads in find(name).load().needs.reads]
     by_name = [make(method) for method, group in asked if group is None]
     taken = {name_of(method) for method in by_name}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-#: The candidate that is kept unless another is well ahead: a mean of methods, in which no luck of choice is.
+#: The candidate that is kept unless another is well ahead: a mean of methods, in which no luck of choice is. It is also
+#: what is delivered where a target of classes has no label at all, if it can work there: in `headstart bench choice` it
+#: does better than what any of fourteen validators or their consensus would choose.
 SUREST = "blend"
-#: What is delivered where a target of classes has no label at all, if it can work there: in `headstart bench choice` it
-#: did better than any of fourteen validators, their consensus, or a mean of methods would have chosen.
-UNLABELLED = "easytl"
 #: Rows' worth of difference by which another must be ahead.
 AHEAD = 6.0
 

@@ -25,6 +25,7 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "artl": [{"mmd_weight": 1.0}, {"kernel": "linear"}],
     "meda": [{"n_components": 40}, {"mmd_weight": 1.0}],
     "easytl": [{"alignment": None}],
+    "discriminant-transfer": [{"shrinkage": 0.2}, {"shrinkage": 0.9}],
     "ot-mapping": [{"transport": "linear"}, {"reg": 1.0}],
     "feature-augmentation": [{"unlabelled": True}],
     "fine-tune": [{"lr": 1e-5}, {"lr": 2e-4}],

@@ -8,6 +8,7 @@ from headstart.features.cca import CCA
 from headstart.features.coot_transfer import COOTransfer
 from headstart.features.coral import CORAL
 from headstart.features.direct_standardization import DirectStandardization
+from headstart.features.discriminant_transfer import DiscriminantTransfer
 from headstart.features.easytl import EasyTL
 from headstart.features.feature_augmentation import FeatureAugmentation
 from headstart.features.feature_selection import FeatureSelection
@@ -55,6 +56,7 @@ __all__ = [
     "AnchorOT",
     "COOTransfer",
     "DirectStandardization",
+    "DiscriminantTransfer",
     "EasyTL",
     "FeatureAugmentation",
     "FeatureMethod",

@@ -53,14 +53,19 @@ class CORAL(FeatureMethod):
 
     def align(self, Xs: Any, Xt: Any, ys: Any = None, yt: Any = None) -> tuple[Map, Map]:
         """Return the map of source rows, and the identity for target rows. Labels are not used."""
-        mean_s, mean_t = Xs.mean(axis=0), Xt.mean(axis=0)
-        A = coral_matrix(Xs, Xt, self.reg).astype(Xs.dtype, copy=False)
-        return AffineMap(mean_s, A, mean_t if self.align_means else mean_s), IdentityMap()
+        return alignment_of(Xs, Xt, self.reg, self.align_means), IdentityMap()
 
 
 def coral_matrix(Xs: np.ndarray, Xt: np.ndarray, reg: float) -> np.ndarray:
     """Return C_s^(-1/2) C_t^(1/2), shape (d, d)."""
     return _symmetric_power(covariance(Xs, reg), -0.5) @ _symmetric_power(covariance(Xt, reg), 0.5)
+
+
+def alignment_of(Xs: np.ndarray, Xt: np.ndarray, reg: float, align_means: bool = True) -> AffineMap:
+    """Return the map that gives source rows the target's covariance, and its mean unless told otherwise."""
+    mean_s = Xs.mean(axis=0)
+    A = coral_matrix(Xs, Xt, reg).astype(Xs.dtype, copy=False)
+    return AffineMap(mean_s, A, Xt.mean(axis=0) if align_means else mean_s)
 
 
 def covariance(X: np.ndarray, reg: float) -> np.ndarray:

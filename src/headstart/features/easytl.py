@@ -8,10 +8,10 @@ import numpy as np
 from headstart.errors import InputError
 from headstart.features.class_assignment import assigned
 from headstart.features.class_scores import FeatureClassifier
-from headstart.features.coral import coral_matrix
+from headstart.features.coral import alignment_of
 from headstart.inputs import Coded
 from headstart.kernels import squared_distances
-from headstart.mapping import AffineMap, IdentityMap, Map
+from headstart.mapping import IdentityMap, Map
 from headstart.method import Needs
 
 #: Numbers that are held at once.
@@ -107,9 +107,7 @@ class EasyTL(FeatureClassifier):
             return IdentityMap()
         if self.alignment != "coral":
             raise InputError(f"{type(self).__name__}: alignment must be 'coral' or None, not {self.alignment!r}")
-        mean_s, mean_t = Xs.mean(axis=0), Xt.mean(axis=0)
-        A = coral_matrix(Xs, Xt, self.reg).astype(Xs.dtype, copy=False)
-        return AffineMap(mean_s, A, mean_t if self.align_means else mean_s)
+        return alignment_of(Xs, Xt, self.reg, self.align_means)
 
 
 @dataclass(frozen=True, eq=False)
