@@ -34,8 +34,8 @@ class Blend(RowMethod):
     members : sequence of Method, optional
         By default, for classes, three that go different ways: discriminant transfer, balanced weighting and MEDA where
         there are target labels; discriminant transfer on rows that are aligned and on rows that are not, and EasyTL,
-        where there are none. For numbers, one or two of each kind: target-only, pooled, KMM, nearest-neighbor weighting,
-        CORAL, feature augmentation, RegularTransfer.
+        where there are none. For numbers, one or two of each kind: target-only, pooled, KMM, nearest-neighbor
+        weighting, CORAL, feature augmentation, RegularTransfer.
 
     Raises
     ------

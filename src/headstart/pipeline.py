@@ -57,7 +57,7 @@ def run(
 
     Look (how far apart are they?), shortlist (which methods can work here?), try (all on the same repeated splits
     of the labelled target rows), verdict (the gain over target-only with an interval), deliver (what the guard
-    allows). A target without labels is told so: of classes EasyTL is then delivered, which serves best without labels
+    allows). A target without labels is told so: of classes a blend is then delivered, which serves best without labels
     elsewhere, of numbers the choice of validators that need no labels.
 
     Parameters
