@@ -1,4 +1,4 @@
-"""Discriminant transfer: beside scikit-learn's discriminant, on repeated rows, and on rows that tell where classes are."""
+"""Discriminant transfer: beside scikit-learn's discriminant, on repeated rows, on rows that tell where classes are."""
 
 import numpy as np
 import pytest

@@ -154,7 +154,7 @@ class DiscriminantTransfer(FeatureClassifier):
 
 #: The steps end when no probability moves by more.
 MOVED = 1e-3
-#: Added to the diagonal of the covariance at least, so that it can be inverted: relative to the mean square of a column.
+#: Added to the diagonal of the covariance at least, relative to a column's mean square: so that it can be inverted.
 LEAST = 1e-9
 
 

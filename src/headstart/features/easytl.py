@@ -128,11 +128,11 @@ class AlignedScores:
     """The map of source rows to scores, by way of the target's space."""
 
     alignment: Map
-    scores: CenterScores
+    scores: Map
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the scores, shape (n, k)."""
-        return self.scores.transform(self.alignment.transform(X))
+        return np.asarray(self.scores.transform(self.alignment.transform(X)))
 
 
 def class_centers(X: np.ndarray, codes: np.ndarray, weight: np.ndarray, k: int) -> np.ndarray:
