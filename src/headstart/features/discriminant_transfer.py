@@ -16,6 +16,11 @@ from headstart.inputs import Coded
 from headstart.mapping import AffineMap, IdentityMap, Map
 from headstart.method import Needs
 
+#: The steps end when no probability moves by more.
+MOVED = 1e-3
+#: Added to the diagonal of the covariance at least, relative to a column's mean square: so that it can be inverted.
+LEAST = 1e-9
+
 
 class DiscriminantTransfer(FeatureClassifier):
     r"""Discriminant transfer: a Gaussian a class, with one covariance, learned from all rows of both domains.
@@ -34,7 +39,7 @@ class DiscriminantTransfer(FeatureClassifier):
     Without target labels the source's covariance is aligned with the target's first (`CORAL`); Sun and Saenko do so
     before a discriminant too. With some, the rows are taken as they are: what aligns the domains blindly then costs
     more than it gains. The method is a classifier: the learner of `Transfer` is not used. As a transformer it gives the
-    scores :math:`g_c(x) / s`, one a class, with s twice the mean lead of the best class over the second among target
+    scores :math:`g_c(x) / h`, one a class, with h twice the mean lead of the best class over the second among target
     rows. Probabilities are those nearest to the scores: a row with twice the mean lead, or more, is certain.
 
     Parameters
@@ -150,12 +155,6 @@ class DiscriminantTransfer(FeatureClassifier):
             raise InputError(f"{name}: unlabelled must be from 0 to below 1, not {self.unlabelled}")
         if self.max_iter < 0:
             raise InputError(f"{name}: max_iter must be 0 or more, not {self.max_iter}")
-
-
-#: The steps end when no probability moves by more.
-MOVED = 1e-3
-#: Added to the diagonal of the covariance at least, relative to a column's mean square: so that it can be inverted.
-LEAST = 1e-9
 
 
 def gaussians(X: np.ndarray, told: np.ndarray, shrinkage: float, d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

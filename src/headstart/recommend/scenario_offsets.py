@@ -70,6 +70,8 @@ def fit_offsets(
         # A whole step is too long only far from the optimum.
         while (then := loss(u + share * step)) > now and share > SMALL:
             share /= 2
+        if then > now:
+            break
         u, now = u + share * step, then
     return u.reshape(size)
 
