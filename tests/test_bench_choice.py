@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from headstart.bench import Asked, cases, choice, guard
+from headstart.bench import Asked, apart, cases, choice, guard
 from headstart.bench.cases import Pair, by_class, components, kept, unpacked, with_rows
+from headstart.bench.instances import REVIEWS
 from headstart.choose import candidates, shortlist, try_all
 from headstart.domain import Domain
 from headstart.errors import InputError
@@ -118,12 +119,12 @@ def test_choices_are_measured_once_and_told_in_a_table(quick):
     assert no_labels.folds == []
 
 
-def cell_of(data, pair, accuracy, hits, labels=3):
+def cell_of(data, pair, accuracy, hits, labels=3, draw=0):
     names = list(accuracy)
     validated = {choice.WEIGHTED: {name: 0.1 * i for i, name in enumerate(names) if name != "target-only"}}
     lines = {name: [hits[name]] for name in names}
     halves = {name: value if isinstance(value, tuple) else (value, value) for name, value in accuracy.items()}
-    return choice.Cell(data, pair, 0, labels, 10, halves, lines, {}, ["0123"], validated, "source-only")
+    return choice.Cell(data, pair, draw, labels, 10, halves, lines, {}, ["0123"], validated, "source-only")
 
 
 def test_regrets_are_those_worked_by_hand():
@@ -150,6 +151,75 @@ def test_an_honest_oracle_picks_by_one_half_and_is_judged_on_the_other():
     # By the first half source-only is best, with 0.4 on the second; by the second coral, with 0.4 on the first.
     assert line.honest[0] == pytest.approx(100 * (0.4 - 0.6))
     assert line.regret[0] == pytest.approx(100 * (0.65 - 0.6))
+
+
+def test_three_oracles_differ_where_the_best_method_changes_from_draw_to_draw():
+    hits = {"source-only": "0000", "pooled": "0001", "coral": "0011"}
+    draws = [(0.6, 0.5, 0.3), (0.6, 0.2, 0.8), (0.6, 0.5, 0.5)]
+    cells = [cell_of("heart", "a", dict(zip(hits, of, strict=True)), hits, 0, draw=k) for k, of in enumerate(draws)]
+    lines = {line.rule: line for line in choice.lines_of(cells)}
+    line = lines["always coral"]
+    assert (line.cases, line.draws) == (1, 3)
+    # The method of the case is source-only, with 0.6 on average; coral has 0.533.
+    assert line.regret[0] == pytest.approx(100 * (0.6 - 1.6 / 3))
+    assert line.of_data == pytest.approx({"heart": line.regret[0]})
+    # The best of each draw have 0.6, 0.8 and 0.6.
+    assert line.of_draw[0] == pytest.approx(100 * (2.0 - 1.6) / 3)
+    # By the other two draws it is coral in the first, with 0.3, and source-only after.
+    assert line.honest[0] == pytest.approx(100 * (1.5 - 1.6) / 3)
+    assert lines["always source-only"].regret[0] == pytest.approx(0.0)
+    assert lines["always source-only"].over_single[0] == pytest.approx(0.0)
+
+
+def test_draws_count_once_a_case_and_a_rule_must_have_chosen_in_all():
+    hits = {"source-only": "0000", "coral": "0011"}
+    one = [cell_of("heart", "a", {"source-only": 0.6, "coral": 0.4}, hits, 0, draw=k) for k in range(3)]
+    other = [cell_of("wine", "b", {"source-only": 0.5, "coral": 0.9}, hits, 0)]
+    lines = {line.rule: line for line in choice.lines_of([*one, *other])}
+    assert lines["always source-only"].regret[0] == pytest.approx((0.0 + 40.0) / 2)
+    assert lines["always coral"].regret[0] == pytest.approx((20.0 + 0.0) / 2)
+    assert lines["always coral"].draws == 1
+    missing = [*one[:2], cell_of("heart", "a", {"source-only": 0.6}, {"source-only": "0000"}, 0, draw=2)]
+    assert "always coral" not in {line.rule for line in choice.lines_of(missing)}
+
+
+def test_sets_kept_apart_are_told_in_a_table_of_their_own(quick, monkeypatch):
+    def others(folder):
+        one, other = made_up(seed=5)
+        yield Pair("apart", one, other)
+
+    monkeypatch.setattr(choice, "APART", {"apart": (others, "apart.csv")})
+    (quick.data / "apart.csv").touch()
+    shown = []
+    figures = choice.measure(quick, shown.append)
+    assert [found.title.split(":")[0] for found in shown] == [
+        "0 labels",
+        "3 labels",
+        "0 labels, kept apart",
+        "3 labels, kept apart",
+    ]
+    assert {line["cases"] for line in figures["3 labels"]} == {2}
+    assert {line["cases"] for line in figures["3 labels, kept apart"]} == {1}
+    assert set(figures["data"]) == {"heart", "apart"}
+
+
+def test_sets_kept_apart_are_read(tmp_path):
+    rng = np.random.default_rng(0)
+    table = [f"{'ep'[k % 2]},{rng.choice(list('xyz'))},{'et'[k // 2 % 2]}" for k in range(40)]
+    (tmp_path / "mushroom.csv").write_text("class,a1,stalk_shape\n" + "\n".join(table) + "\n")
+    one, other = apart.mushrooms(tmp_path)
+    assert (one.name, other.name) == ("e -> t", "t -> e")
+    assert one.tables
+    assert list(one.source.X.columns) == ["a1"]
+    (tmp_path / "sst2").mkdir()
+    (tmp_path / "amazon_reviews").mkdir()
+    texts = "text,label\n" + "".join(f"a {'good' if k % 2 else 'bad'} thing,{k % 2}\n" for k in range(8))
+    for place in ("sst2/train", *(f"amazon_reviews/{name}" for name in REVIEWS)):
+        (tmp_path / f"{place}.csv").write_text(texts)
+    pairs = list(apart.films(tmp_path))
+    assert [pair.name for pair in pairs] == [f"{name} -> films" for name in REVIEWS]
+    # One letter is no word.
+    assert pairs[0].source.X.shape == pairs[0].target.X.shape == (8, 3)
 
 
 def test_standing_is_never_of_the_data_set_that_is_chosen_in():

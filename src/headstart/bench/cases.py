@@ -7,7 +7,7 @@ is chosen and without a label. What is fitted, and how it is chosen, then sees t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import permutations
 from pathlib import Path
@@ -55,7 +55,7 @@ class Pair:
 def office_surf(folder: Path) -> Iterator[Pair]:
     """Office-Caltech10, SURF, each domain standardised by itself: 12 pairs."""
     found = pictures.office_surf(folder)
-    yield from _pairs(
+    yield from pairs_of(
         "office-surf", [Domain(found[key].X, found[key].y, name) for key, name in pictures.OFFICE.items()]
     )
 
@@ -69,13 +69,13 @@ def office_backbone(folder: Path) -> Iterator[Pair]:
     for name, rows in read_folders(folder / "office_caltech10_images").items():
         X = np.asarray(base.features(list(rows.X[:, 0])), float)
         domains.append(Domain(X, rows.labels, name))
-    yield from _pairs("office-backbone", domains)
+    yield from pairs_of("office-backbone", domains)
 
 
 def digits(folder: Path) -> Iterator[Pair]:
     """USPS and MNIST, pixels: 2 pairs."""
     found = pictures.digits(folder)
-    yield from _pairs(
+    yield from pairs_of(
         "digits", [Domain(found[key].X, found[key].y, name) for key, name in (("U", "usps"), ("M", "mnist"))]
     )
 
@@ -83,30 +83,28 @@ def digits(folder: Path) -> Iterator[Pair]:
 def heart(folder: Path) -> Iterator[Pair]:
     """Heart disease, four hospitals: 12 pairs."""
     hospitals = read_domains(folder / "heart_disease.csv", label="disease", domain_column="hospital")
-    yield from _pairs("heart", list(hospitals.values()), tables=True)
+    yield from pairs_of("heart", list(hospitals.values()), tables=True)
 
 
 def reviews(folder: Path) -> Iterator[Pair]:
     """Amazon reviews, TF-IDF of words: 12 pairs."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     texts = {name: read(folder / "amazon_reviews" / f"{name}.csv", label="label", name=name) for name in REVIEWS}
     for source, target in permutations(texts.values(), 2):
-        words = TfidfVectorizer(min_df=2, max_features=WORDS, sublinear_tf=True)
-        words.fit([*source.X["text"], *target.X["text"]])
-        of, to = (Domain(words.transform(domain.X["text"]), domain.labels, domain.name) for domain in (source, target))
-        yield Pair("reviews", of, to)
+        yield Pair("reviews", *words_of(source, target))
 
 
 def wine(folder: Path) -> Iterator[Pair]:
     """Red and white wine, good (a quality of 6 or more) or not: 2 pairs."""
     wines = read_domains(folder / "wine_quality.csv", label="quality", domain_column="colour", task="regression")
     both = [replace(rows, y=(rows.labels >= GOOD).astype(int), task="classification") for rows in wines.values()]
-    yield from _pairs("wine", both, tables=True)
+    yield from pairs_of("wine", both, tables=True)
 
 
-#: Data sets by their names on the command line, and the file or folder that each needs.
-PAIRS: dict[str, tuple[Callable[[Path], Iterator[Pair]], str]] = {
+#: How the pairs of a data set are read from a folder, and the file or folder that it needs there.
+Reader = tuple[Callable[[Path], Iterator[Pair]], str]
+
+#: Data sets by their names on the command line.
+PAIRS: dict[str, Reader] = {
     "office-surf": (office_surf, "office_caltech10_surf"),
     "office-backbone": (office_backbone, "office_caltech10_images"),
     "digits": (digits, "digits"),
@@ -116,9 +114,9 @@ PAIRS: dict[str, tuple[Callable[[Path], Iterator[Pair]], str]] = {
 }
 
 
-def in_turn(names: Sequence[str], folder: Path) -> Iterator[Pair]:
+def in_turn(names: Sequence[str], folder: Path, sets: Mapping[str, Reader] | None = None) -> Iterator[Pair]:
     """Yield the pairs of data sets, one of each in turn, so that what is there after an interruption is some of all."""
-    waiting = [PAIRS[name][0](folder) for name in names]
+    waiting = [(sets or PAIRS)[name][0](folder) for name in names]
     while waiting:
         still = []
         for pairs in waiting:
@@ -129,9 +127,31 @@ def in_turn(names: Sequence[str], folder: Path) -> Iterator[Pair]:
         waiting = still
 
 
-def _pairs(data: str, domains: Sequence[Domain], *, tables: bool = False) -> Iterator[Pair]:
+def pairs_of(data: str, domains: Sequence[Domain], *, tables: bool = False) -> Iterator[Pair]:
+    """Yield every ordered pair of domains."""
     for source, target in permutations(domains, 2):
         yield Pair(data, source, target, tables)
+
+
+def words_of(source: Domain, target: Domain) -> tuple[Domain, Domain]:
+    """Return two domains of texts as TF-IDF of the words that occur in both together most often."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = TfidfVectorizer(min_df=2, max_features=WORDS, sublinear_tf=True)
+    words.fit([*source.X["text"], *target.X["text"]])
+    of, to = (Domain(words.transform(domain.X["text"]), domain.labels, domain.name) for domain in (source, target))
+    return of, to
+
+
+def drawn(domain: Domain, most: int) -> Domain:
+    """Return a domain's rows, or so many of them drawn at random, the same ones each time.
+
+    >>> len(drawn(Domain(np.zeros((5, 1)), name="few"), 9)), len(drawn(Domain(np.zeros((5, 1)), name="many"), 3))
+    (5, 3)
+    """
+    if len(domain) <= most:
+        return domain
+    return domain.rows(np.sort(np.random.default_rng(0).permutation(len(domain))[:most]))
 
 
 def by_class(domain: Domain, each: int, draw: int) -> np.ndarray:
