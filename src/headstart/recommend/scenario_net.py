@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from headstart.errors import InputError, NeedsError, unknown_name
 from headstart.recommend.scenario_columns import Columns, scenario_of
 from headstart.recommend.scenario_layers import KINDS, NUMPY, Shape, logits, spans_of
+from headstart.recommend.scenario_likeness import likeness_factors
 from headstart.recommend.scenario_offsets import fit_offsets, sums_of
 from headstart.recommend.scenario_training import Rows, Training, trained
 
@@ -39,8 +40,9 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
       by scenario, and a small network that is told the scenario adds to the answer.
     - "pepnet": one network, whose embeddings and layers are scaled by gates, 2 sigmoid(.), that see the scenario.
     - "glmix": networks of all rows that are not told the scenario, and what every category adds to them in every
-      scenario, drawn to zero (generalised linear mixed effects). It is learned from the log-odds of further networks,
-      four of which each leave out a part of the rows: of rows that were learned by heart there is nothing to learn.
+      scenario, drawn to zero (generalised linear mixed effects), and alike for categories that occur with the same
+      others, as items of the same users. It is learned from the log-odds of further networks, four of which each leave
+      out a part of the rows: of rows that were learned by heart there is nothing to learn.
     - "pooled": one network of all rows, which is not told the scenario.
     - "separate": a network for each scenario, from its rows alone.
 
@@ -66,6 +68,8 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
         The same of each scenario's own weights u.
     offset_penalty : float, default 30
         lambda of the offsets of "glmix": what an offset's square costs beside the log-likelihood.
+    factors : int, default 16
+        In how many ways categories are alike, for the offsets of "glmix"; with 0 every offset is by itself.
     dropout : float, default 0.2
     masked : float, default 0.01
         The share of categories that are hidden when training, so that it is learned what an unknown one says.
@@ -121,6 +125,7 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
         penalty: float = 0.001,
         own_penalty: float = 0.01,
         offset_penalty: float = 30.0,
+        factors: int = 16,
         dropout: float = 0.2,
         masked: float = 0.01,
         batch: int = 2048,
@@ -139,6 +144,7 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
         self.penalty = penalty
         self.own_penalty = own_penalty
         self.offset_penalty = offset_penalty
+        self.factors = factors
         self.dropout = dropout
         self.masked = masked
         self.batch = batch
@@ -211,7 +217,8 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
             here = np.flatnonzero(part == k)
             unseen[here] = logits(P, self.shape_, rows.codes[here], rows.values[here], [(0, 0, len(here))], NUMPY)
         size = len(self.scenarios_), int(self.columns_.starts[-1])
-        return fit_offsets(rows.codes, rows.scenario, rows.y, unseen, size, self.offset_penalty)
+        F = likeness_factors(rows.codes, self.columns_.starts, self.factors)
+        return fit_offsets(rows.codes, rows.scenario, rows.y, unseen, size, self.offset_penalty, F)
 
     def _trained(self, rows: Rows, group: np.ndarray, when: np.ndarray | None, seed: int) -> tuple[Any, int]:
         learn, held = self._held_back(group, when, seed)
@@ -315,6 +322,10 @@ class ScenarioNet(ClassifierMixin, BaseEstimator):
         for name in ("width", "experts", "batch", "epochs", "patience", "n_networks"):
             if getattr(self, name) < 1:
                 raise InputError(f"ScenarioNet: {name} must be 1 or more, not {getattr(self, name)}")
+        if not self.offset_penalty > 0:
+            raise InputError(f"ScenarioNet: offset_penalty must be above 0, not {self.offset_penalty}")
+        if self.factors < 0:
+            raise InputError(f"ScenarioNet: factors must be 0 or more, not {self.factors}")
         if not self.hidden or min(self.hidden) < 1:
             raise InputError(f"ScenarioNet: hidden must be units of one layer or more, not {self.hidden}")
         for name in ("dropout", "masked", "held_back"):

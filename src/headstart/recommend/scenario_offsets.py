@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import LinearOperator, cg
 
 #: Newton steps, at most, and conjugate gradients in each; they end when the gradient is this share of the first one.
-NEWTON, CONJUGATE, SMALL = 20, 60, 1e-4
+NEWTON, CONJUGATE, SMALL = 20, 100, 1e-4
 
 
 def fit_offsets(
@@ -17,11 +17,15 @@ def fit_offsets(
     base: np.ndarray,
     size: tuple[int, int],
     penalty: float,
+    factors: csr_matrix | None = None,
 ) -> np.ndarray:
     r"""Return the offsets of categories by scenario, shape (scenarios, categories).
 
-    .. math:: \min_u \sum_i \log(1 + e^{-t_i z_i}) + \frac{\lambda}{2} \|u\|^2, \qquad
-              z_i = base_i + \sum_{c \in i} u_{s_i, c}, \qquad t_i = \pm 1
+    .. math:: \min_{v, a} \sum_i \log(1 + e^{-t_i z_i}) + \frac{\lambda}{2} (\|v\|^2 + \|a\|^2), \qquad
+              z_i = base_i + \sum_{c \in i} u_{s_i, c}, \qquad u_s = v_s + F a_s, \qquad t_i = \pm 1
+
+    That draws the offsets to zero as if u_s were normal with the covariance (I + F F') / lambda: what is seen of one
+    category in a scenario is in part expected of those that are like it.
 
     `base` must come from models that have not seen the row, or offsets would only repeat what was learned by heart. For
     the same reason lambda can't be chosen on these rows: the models of some have seen the others.
@@ -36,6 +40,8 @@ def fit_offsets(
     size : (scenarios, categories)
     penalty : float
         lambda.
+    factors : sparse array of shape (categories, m), optional
+        F, as of `likeness_factors`; without, every offset is by itself.
 
     Examples
     --------
@@ -47,33 +53,55 @@ def fit_offsets(
     >>> offsets = fit_offsets(codes, scenario, y, base, (2, 2), 1.0)
     >>> bool((offsets[1] * [1, -1] > 1).all())
     True
+
+    A third category, which is seen in scenario 0 only, is like the first.
+
+    >>> offsets = fit_offsets(codes, scenario, y, base, (2, 3), 1.0, csr_matrix([[1.0], [0.0], [1.0]]))
+    >>> bool(offsets[1, 2] > 0.5)
+    True
     """
     A = _design(codes, scenario, size)
+    F = csr_matrix((size[1], 0)) if factors is None else csr_matrix(factors)
     t = 1 - 2 * y
-    u, first = np.zeros(A.shape[1]), None
+    own = size[0] * size[1]
+    theta = np.zeros(own + size[0] * F.shape[1])
+    squares = csr_matrix(F.multiply(F))
 
-    def loss(u: np.ndarray) -> float:
-        return float(np.logaddexp(0.0, t * (base + A @ u)).sum()) + 0.5 * penalty * float(u @ u)
+    def offsets(theta: np.ndarray) -> np.ndarray:
+        return np.asarray(theta[:own] + (F @ theta[own:].reshape(size[0], -1).T).T.ravel())
 
-    now = loss(u)
+    def back(r: np.ndarray, through: csr_matrix) -> np.ndarray:
+        of_category = A.T @ r
+        return np.concatenate([of_category, (through.T @ of_category.reshape(size).T).T.ravel()])
+
+    def loss(theta: np.ndarray) -> float:
+        z = base + A @ offsets(theta)
+        return float(np.logaddexp(0.0, t * z).sum()) + 0.5 * penalty * float(theta @ theta)
+
+    now, first = loss(theta), None
     for _ in range(NEWTON):
-        chance = 1 / (1 + np.exp(-(base + A @ u)))
-        slope = A.T @ (chance - y) + penalty * u
+        chance = 1 / (1 + np.exp(-(base + A @ offsets(theta))))
+        slope = back(chance - y, F) + penalty * theta
         length = float(np.linalg.norm(slope))
         first = length if first is None else first
         if length <= SMALL * first:
             break
-        curvature = chance * (1 - chance)
-        hessian = LinearOperator(2 * A.shape[1:], lambda v, w=curvature: A.T @ (w * (A @ v)) + penalty * v, dtype=float)
-        step, _ = cg(hessian, -slope, rtol=0.03, maxiter=CONJUGATE)
+        w = chance * (1 - chance)
+        hessian = LinearOperator(
+            2 * theta.shape, lambda v, w=w: back(w * (A @ offsets(v)), F) + penalty * v, dtype=float
+        )
+        # A row has one category of a column, and a factor is of one column: squares are all that is on the diagonal.
+        diagonal = back(w, squares) + penalty
+        scaled = LinearOperator(2 * theta.shape, lambda v, diagonal=diagonal: v / diagonal, dtype=float)
+        step, _ = cg(hessian, -slope, rtol=0.03, maxiter=CONJUGATE, M=scaled)
         share = 1.0
         # A whole step is too long only far from the optimum.
-        while (then := loss(u + share * step)) > now and share > SMALL:
+        while (then := loss(theta + share * step)) > now and share > SMALL:
             share /= 2
         if then > now:
             break
-        u, now = u + share * step, then
-    return u.reshape(size)
+        theta, now = theta + share * step, then
+    return offsets(theta).reshape(size)
 
 
 def sums_of(offsets: np.ndarray, codes: np.ndarray, scenario: np.ndarray) -> np.ndarray:

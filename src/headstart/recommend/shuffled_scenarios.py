@@ -15,6 +15,7 @@ from sklearn.base import clone
 
 from headstart.errors import InputError, unknown_name
 from headstart.recommend.scenario_columns import Columns, scenario_of
+from headstart.recommend.scenario_likeness import likeness_factors
 from headstart.recommend.scenario_net import ScenarioNet
 from headstart.recommend.scenario_offsets import fit_offsets, sums_of
 
@@ -99,10 +100,11 @@ def scenario_evidence(
     The rows are dealt into parts. For each two of them a pooled network, which is not told the scenario, learns from
     all other parts. When part a is tested, z_i is the log-odds of row i from the networks that saw neither a nor i: one
     network for rows elsewhere, the mean of the networks without a for the rows of a. From the parts that are not a,
-    every category's offset in every scenario is learned on top, as by `ScenarioNet("glmix")`,
+    every category's offset in every scenario is learned on top, as by `ScenarioNet("glmix")`, with like categories
+    alike (which are, is seen from all rows, without labels or scenarios),
 
     .. math:: u^{(a)} = \arg\min_u \sum_{i \notin a} \log(1 + e^{-t_i (z_i + \sum_{c \in i} u_{s_i, c})})
-              + \frac{\lambda}{2} \|u\|^2, \qquad t_i = \pm 1
+              + \frac{\lambda}{2} \sum_s u_s^\top (I + F F^\top)^{-1} u_s, \qquad t_i = \pm 1
 
     and what they gain on the part that was left out is summed over the parts:
 
@@ -182,7 +184,7 @@ def scenario_evidence(
     part = np.random.default_rng(deal).permutation(len(y)) % parts
     _, clicks = np.unique(y, return_inverse=True)
     base = nested_log_odds(table, clicks, part, net, seeds)
-    with_offsets = _predicts(columns, table, clicks, part, base, len(scenarios), offset_penalty)
+    with_offsets = _predicts(columns, table, clicks, part, base, len(scenarios), offset_penalty, net.factors)
     alone = base[part, np.arange(len(y))]
 
     def gains(s_b: np.ndarray) -> tuple[float, np.ndarray]:
@@ -244,17 +246,19 @@ def _predicts(
     base: np.ndarray,
     n_scenarios: int,
     penalty: float,
+    factors: int,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return what gives, for the rows' scenarios, the log-odds with offsets learned from the other parts."""
     codes, _ = columns.read(X)
     size = n_scenarios, int(columns.starts[-1])
+    F = likeness_factors(codes, columns.starts, factors)
     tests = [np.flatnonzero(part == a) for a in range(len(base))]
     learns = [np.flatnonzero(part != a) for a in range(len(base))]
 
     def with_offsets(s: np.ndarray) -> np.ndarray:
         z = np.empty(len(y))
         for z_a, test, learn in zip(base, tests, learns, strict=True):
-            u = fit_offsets(codes[learn], s[learn], y[learn], z_a[learn], size, penalty)
+            u = fit_offsets(codes[learn], s[learn], y[learn], z_a[learn], size, penalty, F)
             z[test] = z_a[test] + sums_of(u, codes[test], s[test])
         return z
 
