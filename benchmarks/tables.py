@@ -56,14 +56,16 @@ COLUMNS = {
         )
     },
     **{
-        f"choice {labels} labels": {
+        f"choice {labels} labels{apart}": {
             "rule": ("choice", "{}"),
             "regret": ("regret", POINTS),
+            "of_draw": ("to the best of each draw", "{0[0]:.1f}"),
             "honest": ("to an honest oracle", "{0[0]:.1f}"),
             "over_single": ("over the best single method", DIFFERENCE),
             "of_data": ("by data set", NAMED),
         }
         for labels in (3, 0)
+        for apart in ("", ", kept apart")
     },
     "guard": {
         "cases": ("cases", "{}"),
@@ -216,6 +218,16 @@ COLUMNS = {
         "shared": ("shared by transfers", "{:.0%}"),
         "helps": ("said to help", "{:.1%}"),
         "hurts": ("said to hurt", "{:.1%}"),
+    },
+    "estimated_accuracy": {
+        "method": ("method", "{}"),
+        "estimate": ("estimate", "{}"),
+        "mean": ("mean", "{:.2f}"),
+        "off": ("off by, in the mean", "{:.2f}"),
+        "accuracy": ("true", "{:.2f}"),
+        "cases": ("cases", "{}"),
+        "within": ("true one within the range", "{:.0%}"),
+        "width": ("width of the range", "{:.2f}"),
     },
     "shift_errors uniform": {
         "name": ("test", "{}"),

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from sklearn.svm import LinearSVC
 
 import headstart
 from headstart import Domain
+from headstart.errors import NeedsError
 
 NAMED = ["source-only", "pooled", "coral"]
 
@@ -52,6 +54,39 @@ def test_the_blend_is_delivered_whoever_the_consensus_is_for(unlabelled):
     assert set(validation.names) == {*NAMED, "blend"}
     alone = headstart.run(source, target, methods=["blend"])
     np.testing.assert_array_equal(result.model.predict(target.X), alone.model.predict(target.X))
+
+
+def test_the_accuracy_to_expect_of_a_blend_is_told_and_near_the_truth(helpful):
+    source, target, test = helpful
+    result = headstart.run(source, replace(target, y=None), methods=["source-only", "blend"])
+    told = result.findings.estimated
+    truth = (result.model.predict(test.X) == test.labels).mean()
+    assert told.low < truth < told.high
+    assert told.high - told.low < 0.4
+    # Source rows are aligned first, so their own accuracy is not weighted to look like the target's.
+    assert set(told.estimates) == {"average confidence", "difference of confidences", "thresholded confidence"}
+
+
+@pytest.mark.parametrize("name", ["coral", "easytl", "discriminant-transfer", "blend"])
+def test_probabilities_of_source_rows_go_the_way_of_source_rows(helpful, name):
+    source, target, _ = helpful
+    model = headstart.run(source, replace(target, y=None), methods=[name]).model
+    if name == "blend":
+        assert len(model.predictor.predictors) == 3
+    P = model.predict_source_proba(source.X)
+    np.testing.assert_allclose(P.sum(axis=1), 1.0)
+    assert np.abs(P - model.predict_proba(source.X)).max() > 0.01
+    if name != "blend":
+        # Of a blend the mean counts here, there the vote.
+        np.testing.assert_array_equal(model.classes_[P.argmax(axis=1)], model.predict_source(source.X))
+    assert (model.classes_[P.argmax(axis=1)] == model.predict_source(source.X)).mean() > 0.9
+
+
+def test_a_model_without_probabilities_for_source_rows_says_so(helpful):
+    source, target, _ = helpful
+    model = headstart.run(source, replace(target, y=None), methods=["source-only"], learner=LinearSVC()).model
+    with pytest.raises(NeedsError, match="gives no probabilities for source rows"):
+        model.predict_source_proba(source.X)
 
 
 def test_of_named_methods_without_the_blend_the_consensus_chooses(unlabelled):

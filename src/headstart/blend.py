@@ -14,6 +14,7 @@ from headstart.baselines import Pooled, TargetOnly
 from headstart.domain import Domain
 from headstart.errors import NeedsError
 from headstart.features import CORAL, MEDA, DiscriminantTransfer, EasyTL, FeatureAugmentation
+from headstart.fitting import source_probabilities_of
 from headstart.instances import KMM, BalancedWeighting, NearestNeighborWeighting
 from headstart.method import Family, Knowledge, Method, Needs, RowMethod, four_steps, unmet_needs
 from headstart.models import RegularTransfer
@@ -116,6 +117,10 @@ def _all_sure(blended: Blended) -> bool:
     return all(hasattr(predictor, "predict_proba") for predictor in blended.predictors)
 
 
+def _all_sure_at_source(blended: Blended) -> bool:
+    return all(source_probabilities_of(predictor) is not None for predictor in blended.predictors)
+
+
 @dataclass(frozen=True, eq=False)
 class Blended:
     """The mean of predictors for target rows: of probabilities, or of numbers; without probabilities, a vote."""
@@ -144,11 +149,20 @@ class Blended:
     @available_if(_all_sure)
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return class probabilities for target rows, shape (n, k)."""
+        return self._mean([predictor.predict_proba(X) for predictor in self.predictors])
+
+    @available_if(_all_sure_at_source)
+    def predict_source_proba(self, X: Any) -> np.ndarray:
+        """Return class probabilities for source rows, each predictor's in its own way, shape (n, k)."""
+        ways = [source_probabilities_of(predictor) for predictor in self.predictors]
+        return self._mean([way(X) for way in ways if way is not None])
+
+    def _mean(self, given: list[np.ndarray]) -> np.ndarray:
         classes = self.classes_
-        total = np.zeros((X.shape[0], len(classes)))
-        for predictor in self.predictors:
-            total[:, np.searchsorted(classes, predictor.classes_)] += predictor.predict_proba(X)
-        return np.asarray(total / len(self.predictors))
+        total = np.zeros((len(given[0]), len(classes)))
+        for predictor, probabilities in zip(self.predictors, given, strict=True):
+            total[:, np.searchsorted(classes, predictor.classes_)] += probabilities
+        return np.asarray(total / len(given))
 
     def _vote(self, given: list[np.ndarray]) -> np.ndarray:
         classes = self.classes_

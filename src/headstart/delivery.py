@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from headstart.domain import WORLDS, Domain, Task
 from headstart.errors import InputError, NeedsError, StoreError, listed
+from headstart.fitting import source_probabilities_of
 from headstart.method import Knowledge, Method, carry_and_learn, four_steps, unannounced
 from headstart.readers import Vectorizer
 from headstart.readers.columns import Kind
@@ -153,6 +154,19 @@ class Model:
                 f"{self.card.get('method', 'the model')} reads target rows only; the source's have other columns"
             )
         own_way = getattr(self.predictor, "predict_source", self.predictor.predict)
+        return np.asarray(own_way(self._vectors(rows)))
+
+    def predict_source_proba(self, rows: Any) -> np.ndarray:
+        """Return class probabilities for *source* rows of the same columns, shape (n, k).
+
+        Raises
+        ------
+        NeedsError
+            When the model gives none for source rows.
+        """
+        own_way = source_probabilities_of(self.predictor)
+        if own_way is None:
+            raise NeedsError(f"{self.card.get('method', 'the model')} gives no probabilities for source rows")
         return np.asarray(own_way(self._vectors(rows)))
 
     def ranks(self, rows: Any) -> np.ndarray:

@@ -23,6 +23,18 @@ class Predictor(Protocol):
         """Return the predictions for target rows, shape (n,)."""
 
 
+def source_probabilities_of(predictor: Any) -> Callable[[Any], np.ndarray] | None:
+    """Return what gives a predictor's class probabilities for source rows; None where nothing does.
+
+    A predictor that maps source rows in its own way (`predict_source`) says so by `predict_source_proba`; any other
+    reads them as target rows.
+    """
+    own: Callable[[Any], np.ndarray] | None = getattr(predictor, "predict_source_proba", None)
+    if own is not None or hasattr(predictor, "predict_source"):
+        return own
+    return getattr(predictor, "predict_proba", None)
+
+
 def is_linear(learner: Any) -> bool:
     """Tell whether a learner is one whose parameters `RegularTransfer` can pull."""
     from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge

@@ -17,6 +17,7 @@ from headstart.errors import InputError, listed
 from headstart.evidence import EstimatedAccuracy, estimated_accuracy
 from headstart.evidence.gain import Metric, metric_for
 from headstart.findings import Findings, structure_carried, with_what_moved
+from headstart.fitting import source_probabilities_of
 from headstart.result import Tried
 
 #: Gains, in accuracy, for which an unlabelled target is told how many labels would show them.
@@ -130,9 +131,11 @@ def _findings(
 def estimate(
     choice: Candidate, source: Domain | None, target: Domain, random_state: int = 0
 ) -> EstimatedAccuracy | None:
-    """Return the accuracy to expect, where the model reads source rows and target rows the same way.
+    """Return the accuracy to expect, where the model gives probabilities for source rows too.
 
-    A quarter of the labelled source rows is kept from a model like the chosen one, which is then asked about them.
+    A quarter of the labelled source rows is kept from a model like the chosen one, which is then asked about them in
+    the way that it has for source rows. Their importance-weighted accuracy is only that of a model which reads rows of
+    both domains alike.
     """
     plan = choice.plan
     if source is None or plan.different or plan.task != "classification" or choice.method.needs.items:
@@ -142,14 +145,15 @@ def estimate(
     labelled = source.labelled_rows()
     held = folds_of(labelled.labels, 4, random_state, classes=True) == 0
     model = candidate(choice.method, choice.learner, labelled.rows(~held), choice.plan).fit(target)
-    if not model.has_probabilities or hasattr(model.predictor, "predict_source"):
+    if not model.has_probabilities or source_probabilities_of(model.predictor) is None:
         return None
     aside = labelled.rows(held)
     known = np.isin(aside.labels, model.classes_)
     aside = aside.rows(known)
-    weights = importance_weights(labelled, target, plan, random_state)[held][known]
+    alike = not hasattr(model.predictor, "predict_source")
+    weights = importance_weights(labelled, target, plan, random_state)[held][known] if alike else None
     return estimated_accuracy(
-        model.predict_proba(aside.X),
+        model.predict_source_proba(aside.X),
         aside.labels,
         model.predict_proba(target),
         classes=model.classes_,

@@ -125,6 +125,11 @@ class AlignedPredictor:
         """Return class probabilities for target rows, shape (n, k)."""
         return np.asarray(self.model.predict_proba(self.target_map.transform(X)))
 
+    @_model_has("predict_proba")
+    def predict_source_proba(self, X: Any) -> np.ndarray:
+        """Return class probabilities for source rows, shape (n, k)."""
+        return np.asarray(self.model.predict_proba(self.source_map.transform(X)))
+
     @_model_has("decision_function")
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the learner's decision values for target rows."""

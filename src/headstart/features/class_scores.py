@@ -101,6 +101,10 @@ class ScorePredictor:
         """Return class probabilities for target rows, shape (n, k): those nearest to the scores."""
         return nearest_probabilities(self.target_map.transform(X))
 
+    def predict_source_proba(self, X: Any) -> np.ndarray:
+        """Return class probabilities for source rows, shape (n, k)."""
+        return nearest_probabilities(self.source_map.transform(X))
+
 
 def nearest_probabilities(scores: np.ndarray) -> np.ndarray:
     """Return the probabilities, rows that are not negative and sum to 1, at the smallest Euclidean distance.
