@@ -61,7 +61,8 @@ def papers(folder: Path) -> Iterator[Pair]:
     domains = [drawn(Domain(nodes.X.attributes, nodes.labels, nodes.name), ROWS) for nodes in graphs]
     for source, target in permutations(domains, 2):
         often = np.asarray((source.X != 0).sum(axis=0) + (target.X != 0).sum(axis=0)).ravel() > 1
-        yield Pair("papers", *(Domain(rows.X[:, often], rows.labels, rows.name) for rows in (source, target)))
+        of, to = (Domain(rows.X[:, often], rows.labels, rows.name) for rows in (source, target))
+        yield Pair("papers", of, to)
 
 
 #: Data sets by their names on the command line.
