@@ -106,7 +106,8 @@ def test_choices_are_measured_once_and_told_in_a_table(quick):
     shown, said = [], []
     figures = choice.measure(replace(quick, say=said.append), shown.append)
     assert len(said) == 4
-    assert {(cell["pair"], cell["labels"]) for cell in figures["cells"]} == {
+    assert "cells" not in figures
+    assert {(cell.pair, cell.labels) for cell in kept(quick.cells, choice.Cell)} == {
         (pair, labels) for pair in ("near -> far", "far -> near") for labels in (0, 3)
     }
     assert len(shown) == 2

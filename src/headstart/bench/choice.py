@@ -218,7 +218,9 @@ def measure(asked: Asked, show: Callable[[Shown], None]) -> dict[str, Any]:
         figures[title] = [asdict(line) for line in of]
         if of:
             show(table_of(of, title))
-    return {**figures, "cells": [asdict(cell) for cell in cells]}
+    if asked.cells is None:
+        figures["cells"] = [asdict(cell) for cell in cells]
+    return figures
 
 
 @dataclass(frozen=True)
