@@ -159,6 +159,13 @@ COLUMNS = {
         "over_told": ("over pooled, told", AREA_CHANGE),
         "over_separate": ("over separate", AREA_CHANGE),
     },
+    "recommend scenarios, all parts": {
+        "cutting": ("scenarios by", "{}"),
+        "scenario": ("scenario", "{}"),
+        "method": ("chosen", "{}"),
+        "over_pooled": ("over pooled", AREA_CHANGE),
+        "over_separate": ("over separate", AREA_CHANGE),
+    },
     "recommend kinds": {
         "cutting": ("scenarios by", "{}"),
         "method": ("kind", "{}"),

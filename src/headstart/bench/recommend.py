@@ -140,7 +140,7 @@ def measure(asked: Asked, show: Callable[[Shown], None]) -> dict[str, Any]:
 def _scenarios(asked: Asked, show: Callable[[Shown], None]) -> dict[str, Any]:
     """Measure MovieLens, whose cells stand in a file beside that of the others."""
     from headstart.bench.scenario_signal import signal_lines
-    from headstart.bench.scenarios import kind_lines, scenario_lines, scenario_tables
+    from headstart.bench.scenarios import all_lines, kind_lines, scenario_lines, scenario_tables
 
     cells = None if asked.cells is None else asked.cells.with_suffix(".scenarios" + asked.cells.suffix)
     try:
@@ -151,6 +151,7 @@ def _scenarios(asked: Asked, show: Callable[[Shown], None]) -> dict[str, Any]:
     cuttings = found.pop("cuttings")
     return {
         "scenarios": scenario_lines(cuttings),
+        "scenarios, all parts": all_lines(cuttings),
         "kinds": kind_lines(cuttings),
         "signal": signal_lines(cuttings),
         "scenarios, protocol": {**found, "cuttings": cuttings},

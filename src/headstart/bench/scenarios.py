@@ -32,6 +32,8 @@ PROTOCOL = (
     "Intervals (95 %) by drawing users anew."
 )
 PARTS, CHOICE, TESTS = 10, 0, (1, 2, 3)
+#: Parts from whose rows, among others, it was settled how offsets of like categories are alike, and how much.
+SETTLED = (4, 5, 6, 7, 8, 9)
 POOLED, TOLD, SEPARATE = "pooled", "pooled, told", "separate"
 #: What learns all scenarios together, and knows which is which.
 MULTI = ("shared-bottom", "mmoe", "star", "pepnet", "glmix")
@@ -225,6 +227,11 @@ def of_cutting(table: pd.DataFrame, cutting: str, cell_of: Callable[..., Cell]) 
     best = max(multi, key=lambda method: max(tried[method]))
     cells = {method: [cell_of(cutting, method, setting[method], part) for part in TESTS] for method in methods}
     names = sorted(set(table[cutting]))
+    more = {
+        m: [*cells[m], *(cell_of(cutting, m, setting[m], part) for part in SETTLED)] for m in (best, POOLED, SEPARATE)
+    }
+    nine = {name: {method: drawn(table, y, parts, cutting, name, of) for method, of in more.items()} for name in names}
+    nine["mean"] = {method: np.mean([nine[name][method] for name in names], axis=0) for method in more}
     draws = {
         name: {method: drawn(table, y, parts, cutting, name, cells[method]) for method in methods} for name in names
     }
@@ -239,6 +246,9 @@ def of_cutting(table: pd.DataFrame, cutting: str, cell_of: Callable[..., Cell]) 
         "over": {
             name: {m: {other: interval(of[m] - of[other]) for other in (POOLED, TOLD, SEPARATE)} for m in multi}
             for name, of in draws.items()
+        },
+        "over_in_all": {
+            name: {other: interval(of[best] - of[other]) for other in (POOLED, SEPARATE)} for name, of in nine.items()
         },
         "over_by_part": {
             m: [round(auc_of(table, y, parts, cutting, a) - auc_of(table, y, parts, cutting, b), 5) for a, b in pairs]
@@ -312,6 +322,12 @@ def tables(cutting: str, found: Mapping[str, Any]) -> Iterator[Shown]:
         for other in (POOLED, TOLD, SEPARATE)
     ]
     yield Shown(f"MovieLens by {cutting}: AUC over others", ("method", "over", *names), rows)
+    rows = [
+        [found["chosen_kind"], other, *(_signed(found["over_in_all"][name][other]) for name in names)]
+        for other in (POOLED, SEPARATE)
+    ]
+    title = f"MovieLens by {cutting}: AUC over others, on nine parts of which six served to settle settings"
+    yield Shown(title, ("method", "over", *names), rows)
 
 
 def scenario_lines(cuttings: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -329,6 +345,21 @@ def scenario_lines(cuttings: Mapping[str, Any]) -> list[dict[str, Any]]:
                     {**line, "over_pooled": over[POOLED], "over_told": over[TOLD], "over_separate": over[SEPARATE]}
                 )
     return found
+
+
+def all_lines(cuttings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a line a scenario: what the chosen kind is over the others on the test parts and those for settling."""
+    return [
+        {
+            "cutting": cutting,
+            "scenario": scenario,
+            "method": of["chosen_kind"],
+            "over_pooled": over[POOLED],
+            "over_separate": over[SEPARATE],
+        }
+        for cutting, of in cuttings.items()
+        for scenario, over in of["over_in_all"].items()
+    ]
 
 
 def kind_lines(cuttings: Mapping[str, Any]) -> list[dict[str, Any]]:
