@@ -56,7 +56,7 @@ COLUMNS = {
         )
     },
     **{
-        f"choice {labels} labels{apart}": {
+        part: {
             "rule": ("choice", "{}"),
             "regret": ("regret", POINTS),
             "of_draw": ("to the best of each draw", "{0[0]:.1f}"),
@@ -65,7 +65,7 @@ COLUMNS = {
             "of_data": ("by data set", NAMED),
         }
         for labels in (3, 0)
-        for apart in ("", ", kept apart")
+        for part in (f"choice {labels} labels", f"choice_apart {labels} labels, kept apart")
     },
     "guard": {
         "cases": ("cases", "{}"),
