@@ -24,7 +24,7 @@ def choose_by(utilities: np.ndarray, surest: int | None = None) -> int:
     is one standard error; with fewer rows it is more, so that the luckiest of many is not taken for the best, and with
     many rows it is next to nothing. Of equals the first is taken.
 
-    The form and the ten were settled with cells of `headstart bench choice` (the first draw) and `guard` in view: from
+    The form and the ten were settled with cells of `headstart bench choice` and `guard` in view: from
     nine to twelve there was no difference to speak of, with six the blend was left too soon. One standard error at
     every n (Breiman et al., Classification and Regression Trees, 1984) leaves it too soon with few rows, an interval
     that leaves zero out too late with many.
